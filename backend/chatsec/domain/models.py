@@ -1,0 +1,244 @@
+"""What the server knows, as plain values shared by every layer.
+
+Times are integers, milliseconds since 1970 UTC; `timestamp` writes them as the protocol does. Ids are lower-case UUID
+texts, hashes and keys the b64u texts of the protocol unless a field says `bytes`. Nothing here validates: values are
+judged once, at the edge (`wire`, `crypto`) or in the log (`sequence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+Json = dict[str, Any]
+
+ROLES = ("owner", "member")
+STATUSES = ("online", "away", "invisible")
+MAX_MEMBERS = 200
+EPOCH_MESSAGES = 100_000  # protocol §4: so many messages open an epoch
+
+
+def timestamp(ms: int) -> str:
+    """RFC 3339, UTC, milliseconds, `Z` (protocol, words)."""
+    at = datetime.fromtimestamp(ms // 1000, timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+# ---------------------------------------------------------------- accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person. `kdf` is None for plain REST users; `keys_version` 0 means no bundle yet."""
+
+    username: str
+    display_name: str
+    created_at: int
+    password_hash: bytes
+    kdf: Json | None = None
+    recovery_hash: bytes | None = None
+    keys_version: int = 0
+    keys_hash: str = ""
+    backup: Json | None = None
+    state: Json | None = None
+    status: str = "online"
+    last_seen: int | None = None
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A judged key bundle (protocol §2); `body` holds the uploaded fields, byte for byte what was signed over."""
+
+    username: str
+    version: int
+    hash: str
+    created_at: int
+    encryption_kid: str
+    encryption_spki: bytes
+    signing: Mapping[str, str]  # kid → alg
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A device that is logged in. `counter` says which refresh token is good: tokens are derived, never stored."""
+
+    id: str
+    username: str
+    created_at: int
+    used_at: int
+    counter: int = 0
+    rotated_at: int = 0
+    agent: str = ""
+
+
+# ---------------------------------------------------------------- chats: one sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """An epoch's S_e for one member: under which wrapping key, and which bundle that key belongs to."""
+
+    kid: str
+    wrapped: str
+    keys: str  # bundle hash
+    signing: Mapping[str, str]  # that bundle's signing kids → alg
+
+
+@dataclass(frozen=True, slots=True)
+class NewEpoch:
+    """An epoch that an event wants to open; `wraps` has exactly the members that there are after the event."""
+
+    number: int
+    wraps: Mapping[str, Wrap]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Someone who is in the chat now. `keys` is the bundle that the current epoch was wrapped to."""
+
+    role: str
+    joined_seq: int
+    keys: str
+    signing: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Head:
+    """Where a chat's sequence stands: the fold of all its items. Judged by `sequence`, kept by the store.
+
+    `members` is replaced, never changed in place, so that who holds one keeps what it was at that item.
+    """
+
+    chat: str
+    name: str | None
+    key_mode: str
+    created_by: str
+    created_at: int
+    last_seq: int
+    chain: bytes
+    epoch: int
+    opened_seq: int
+    opened_at: int
+    members: Mapping[str, Member] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message whose form was judged. `body` is the envelope's JSON without braces and `chat`; `hash` its raw hash h."""
+
+    chat: str
+    sender: str
+    id: str
+    epoch: int
+    seen_seq: int
+    alg: str
+    kid: str
+    hash: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewChat:
+    """What `create` brings. `request` is a hash of the request, so that the same one again gets the same answer."""
+
+    name: str | None
+    key_mode: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A change of a chat (protocol §4). `role` goes with `role` and `add`, `name` with `rename`, `chat_data` with `create`."""
+
+    chat: str
+    kind: str
+    by: str
+    usernames: tuple[str, ...] = ()
+    epoch: NewEpoch | None = None
+    keys: str = ""
+    role: str | None = None
+    name: str | None = None
+    chat_data: NewChat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far someone's devices have a chat (`delivered`), and how far its person has read."""
+
+    chat: str
+    username: str
+    delivered: int = 0
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An item that has its place. `before` and `members` are as the sequence was just before and after it."""
+
+    seq: int
+    received_at: int
+    before: bytes
+    body: bytes
+    duplicate: bool
+    head: Head | None
+    members: Mapping[str, Member]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A stored item: `body` is JSON without braces (`"protected":…` or `"event":{…}`), `chain` the c after it."""
+
+    seq: int
+    received_at: int
+    chain: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch as one member sees it; `kid` and `wrapped` are None for who got no wrap."""
+
+    number: int
+    opened_seq: int
+    opened_at: int
+    members: tuple[str, ...]
+    kid: str | None
+    wrapped: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMember:
+    username: str
+    display_name: str
+    role: str
+    joined_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat as one member sees it (protocol §6); `epoch` is the current one with the caller's own wrap."""
+
+    id: str
+    name: str | None
+    key_mode: str
+    created_by: str
+    created_at: int
+    members: tuple[ChatMember, ...]
+    epoch: Epoch
+    first_seq: int
+    last_seq: int
+    marks: Mapping[str, Mark]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    id: str
+    chat: str
+    username: str
+    size: int
+    created_at: int
