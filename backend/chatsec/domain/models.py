@@ -177,16 +177,19 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """An item that has its place. `before` and `members` are as the sequence was just before and after it."""
+    """An item that has its place: c before it; members, epoch and that epoch's opening as they are after it.
+
+    Of a duplicate only `seq`, `received_at` and `before` are told.
+    """
 
     seq: int
     received_at: int
     before: bytes
-    body: bytes
-    duplicate: bool
-    head: Head | None
-    members: Mapping[str, Member]
-    epoch: int
+    body: bytes = b""
+    duplicate: bool = False
+    members: Mapping[str, Member] = field(default_factory=dict)
+    epoch: int = 0
+    opened_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,12 +145,14 @@ class ChatStore(Protocol):
 
 class Log(Protocol):
     def append(
-        self, batch: Sequence[NewMessage | NewEvent], marks: Sequence[Mark], at: int
-    ) -> list[Appended | ChatSecError]:
+        self, batch: Sequence[NewMessage | NewEvent | Mark], at: int
+    ) -> list[Appended | Mark | ChatSecError]:
         """Judges, numbers and stores a batch, in order, atomically and durably; one result each, refusals as values.
 
-        Known ids come before all judging: same bytes → `duplicate`, other bytes → `id_conflict`. The rest is
-        `sequence.judge_*`. `received_at` is `at`. Marks move forward only. Raises `unavailable` if nothing was stored.
+        Known ids come before all judging: same bytes → `duplicate`, other bytes → `id_conflict` (`create` likewise, by
+        its creator and `request`). The rest is `sequence.judge_*`. `received_at` is `at`. A mark moves forward only
+        and at most to the last seq, `delivered` is never behind `read`; its result is the mark as it stands then, or
+        `not_found` for who is no member. Raises `unavailable` if nothing was stored.
         """
 
     def known(self, chat: str, sender: str, message_id: str) -> bool:
