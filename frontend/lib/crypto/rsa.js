@@ -1,0 +1,93 @@
+// RSA keys as bytes: SubjectPublicKeyInfo read strictly, and the key policy of protocol §2.
+//
+// Refuses SPKI that is not strict DER or not `rsaEncryption` with NULL parameters (a verifier may also take
+// id-RSASSA-PSS with exactly this protocol's parameters, RFC 4055 §3.1; a bundle may not), and, as `weak_key`,
+// other sizes and exponents than the protocol's, even moduli and those with a small factor. That a modulus is not
+// prime itself is judged by the server alone.
+
+import { ChatSecError } from '../errors.js';
+import { equal, fromHex } from './bytes.js';
+import { DerReader, derBits, derSequence, derUnsigned } from './der.js';
+
+/** @typedef {import('./bytes.js').Bytes} Bytes */
+/** @typedef {{n: bigint, e: bigint, pss: boolean}} RsaPublicKey `pss`: the SPKI names id-RSASSA-PSS */
+
+const RSA_ENCRYPTION = fromHex('300d06092a864886f70d0101010500'); // AlgorithmIdentifier with NULL
+const RSASSA_PSS_SHA256 = fromHex(
+  '304106092a864886f70d01010a3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108' +
+    '300d06096086480165030402010500a203020120',
+);
+const MIN_BITS = 3072;
+const MAX_BITS = 4096;
+const EXPONENT = 65537n;
+const SMALL_FACTORS_BELOW = 2 ** 16;
+
+/** @type {bigint[] | null} */
+let smallPrimes = null;
+
+/** Odd primes below 2^16, sieved at the first need. */
+function oddPrimes() {
+  if (smallPrimes) return smallPrimes;
+  const composite = new Uint8Array(SMALL_FACTORS_BELOW);
+  smallPrimes = [];
+  for (let i = 3; i < SMALL_FACTORS_BELOW; i += 2) {
+    if (composite[i]) continue;
+    smallPrimes.push(BigInt(i));
+    for (let k = i * i; k < SMALL_FACTORS_BELOW; k += 2 * i) composite[k] = 1;
+  }
+  return smallPrimes;
+}
+
+/**
+ * @param {Uint8Array} spki strict DER
+ * @returns {RsaPublicKey} throws `malformed`
+ */
+export function parsePublic(spki) {
+  const outer = new DerReader(spki);
+  const reader = outer.sequence();
+  outer.end();
+  const identifier = derSequence(reader.take(0x30));
+  const pss = equal(identifier, RSASSA_PSS_SHA256);
+  if (!pss && !equal(identifier, RSA_ENCRYPTION)) throw new ChatSecError('malformed', 'not an RSA key');
+  const key = new DerReader(reader.bits());
+  reader.end();
+  const numbers = key.sequence();
+  key.end();
+  const [n, e] = [numbers.unsigned(), numbers.unsigned()];
+  numbers.end();
+  return { n, e, pss };
+}
+
+/** SubjectPublicKeyInfo with `rsaEncryption` and NULL. @param {{n: bigint, e: bigint}} key @returns {Bytes} */
+export const encodePublic = ({ n, e }) =>
+  derSequence(RSA_ENCRYPTION, derBits(derSequence(derUnsigned(n), derUnsigned(e))));
+
+/** Key policy of protocol §2, primality aside. Throws `weak_key`. @param {RsaPublicKey} key */
+export function judgePublic({ n, e, pss }) {
+  const weak = (/** @type {string} */ why) => new ChatSecError('weak_key', `RSA ${why}`);
+  if (pss) throw new ChatSecError('malformed_key', 'RSA key is not rsaEncryption');
+  const bits = n.toString(2).length;
+  if (bits < MIN_BITS || bits > MAX_BITS) throw weak(`modulus of ${bits} bits`);
+  if (e !== EXPONENT) throw weak('exponent is not 65537');
+  if (n % 2n === 0n) throw weak('modulus is even');
+  if (oddPrimes().some((prime) => n % prime === 0n)) throw weak('modulus has a small factor');
+}
+
+/** Length of the modulus in bytes. @param {RsaPublicKey} key */
+export const modulusBytes = ({ n }) => Math.ceil(n.toString(16).length / 2);
+
+/** The public half of a PKCS#8 RSA key (RFC 8017 A.1.2), strict DER. @param {Uint8Array} pkcs8 */
+export function publicOf(pkcs8) {
+  const outer = new DerReader(pkcs8);
+  const reader = outer.sequence();
+  outer.end();
+  if (reader.unsigned() !== 0n || !equal(derSequence(reader.take(0x30)), RSA_ENCRYPTION)) {
+    throw new ChatSecError('malformed', 'not an RSA private key');
+  }
+  const inner = new DerReader(reader.take(0x04));
+  reader.end();
+  const numbers = inner.sequence();
+  inner.end();
+  if (numbers.unsigned() !== 0n) throw new ChatSecError('malformed', 'multi-prime RSA key');
+  return encodePublic({ n: numbers.unsigned(), e: numbers.unsigned() });
+}
