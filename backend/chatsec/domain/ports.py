@@ -21,7 +21,6 @@ from chatsec.domain.models import (
     Item,
     Json,
     Mark,
-    Member,
     NewEvent,
     NewMessage,
     Session,
@@ -112,8 +111,11 @@ class ChatStore(Protocol):
     def page(self, username: str, after: str, limit: int) -> list[Chat]:
         """The chats `username` is in, by id above `after`; without members' wraps (`epoch` has number and place)."""
 
-    def members(self, chat: str) -> Mapping[str, Member] | None:
-        """Who is in it now; None where there is no such chat."""
+    def views(self, chat: str) -> dict[str, Chat]:
+        """The chat as each of its members sees it."""
+
+    def head(self, chat: str) -> Head | None:
+        """Where its sequence stands; None where there is no such chat."""
 
     def epochs(self, chat: str, username: str, low: int, high: int) -> list[Epoch]:
         """Epochs numbered low … high with the caller's wraps, ascending."""
@@ -189,12 +191,14 @@ class Publisher(Protocol):
 
     def message(self, message: NewMessage, placed: Appended, skip_sid: str | None) -> None: ...
 
-    def event(self, item: Json, before: str, views: Mapping[str, Json]) -> None:
-        """`views`: username → the whole Chat as they see it now."""
+    def event(self, placed: Appended, views: Mapping[str, Chat]) -> None:
+        """`views`: the chat as each member sees it after the event."""
 
     def receipt(self, mark: Mark, members: Iterable[str], skip_sid: str | None) -> None: ...
 
-    def typing(self, chat: str, username: str, active: bool, members: Iterable[str], skip_sid: str | None) -> None: ...
+    def typing(
+        self, chat: str, username: str, active: bool, members: Iterable[str], skip_sid: str | None
+    ) -> None: ...
 
     def chat_removed(self, chat: str, usernames: Iterable[str], skip_sid: str | None = None) -> None: ...
 
@@ -268,5 +272,3 @@ class Tokens(Protocol):
 
     def decoy_salt(self, username: str) -> bytes:
         """16 bytes, stable for a name: the salt of people who do not exist."""
-
-

@@ -107,8 +107,21 @@ def members_after(head: Head, event: NewEvent) -> dict[str, Member]:
     return members
 
 
+def new_head(event: NewEvent, at: int) -> Head:
+    """Before the first item of the chat that `event`, a `create`, makes."""
+    assert event.chat_data is not None  # `create` brings it
+    made = event.chat_data
+    return Head(event.chat, made.name, made.key_mode, event.by, at, 0, crypto.CHAIN_START, 0, 0, at)
+
+
+def advance(head: Head, item_hash: bytes) -> None:
+    """The next place is taken, by the item with this raw hash; after `apply_event` if it is an event."""
+    head.chain = crypto.chain_step(head.chain, item_hash)
+    head.last_seq += 1
+
+
 def apply_event(head: Head, event: NewEvent, at: int) -> None:
-    """Moves the head over a judged event (also `create`, whose head is new and empty)."""
+    """Moves the head over a judged event (also `create`, whose head is new and empty), its place aside."""
     members = members_after(head, event)
     if event.kind == "create":
         members = {

@@ -19,6 +19,10 @@ T = TypeVar("T")
 SCHEMA = Path(__file__).with_name("schema")
 
 
+def _nothing(_: object) -> None:
+    """What most writes do when they are committed."""
+
+
 class Database:
     """Runs functions of a connection: `read` beside one another, `write` one at a time in a transaction."""
 
@@ -35,8 +39,11 @@ class Database:
     def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
         return self._offload.run(self._read, function)
 
-    def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        return self._offload.serial(self._write, function)
+    def write(
+        self, function: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] = _nothing
+    ) -> T:
+        """`committed` gets the result before any other write begins."""
+        return self._offload.serial(self._write, function, committed)
 
     def close(self) -> None:
         """After the last write; folds the WAL into the file."""
@@ -57,7 +64,7 @@ class Database:
         except sqlite3.Error as error:
             raise ChatSecError("unavailable", "the store cannot be read") from error
 
-    def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    def _write(self, function: Callable[[sqlite3.Connection], T], committed: Callable[[T], None]) -> T:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -68,6 +75,7 @@ class Database:
                 raise
         except sqlite3.Error as error:
             raise ChatSecError("unavailable", "the store cannot be written") from error
+        committed(result)
         return result
 
     def _connect(self) -> sqlite3.Connection:

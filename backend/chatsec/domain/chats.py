@@ -1,0 +1,195 @@
+"""Chats: making them, changing them, and opening the epochs that a change needs. Every change is an event of the sequence.
+
+An epoch's wraps are made before the event is appended, and the log refuses them if the chat or a bundle has moved
+meanwhile; then they are made again. Refused here: key mode `combined`, people who do not exist or have no keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from chatsec.domain import sequence
+from chatsec.domain.committer import Committer
+from chatsec.domain.epochs import EpochService
+from chatsec.domain.limits import Limits
+from chatsec.domain.models import MAX_MEMBERS, Appended, Chat, Epoch, NewChat, NewEvent
+from chatsec.domain.ports import Publisher, Storage
+from chatsec.errors import ChatSecError, invalid
+
+TRIES = 8  # of a change whose chat moves under it
+
+
+class ChatService:
+    """`erased` gets the ids of the attachments that went with a chat."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        committer: Committer,
+        epochs: EpochService,
+        publisher: Publisher,
+        limits: Limits,
+        erased: Callable[[list[str]], None],
+    ) -> None:
+        self._storage = storage
+        self._committer = committer
+        self._epochs = epochs
+        self._publisher = publisher
+        self._limits = limits
+        self._erased = erased
+
+    # -------------------------------------------------------- reading
+
+    def get(self, username: str, chat: str) -> Chat:
+        """`not_found` for who is not in it, as if it were not there."""
+        found = self._storage.chats.get(chat, username)
+        if found is None:
+            raise ChatSecError("not_found")
+        return found
+
+    def page(self, username: str, after: str, limit: int) -> list[Chat]:
+        return self._storage.chats.page(username, after, limit)
+
+    def epochs(self, username: str, chat: str, after: int, limit: int) -> list[Epoch]:
+        """The caller's epochs numbered above `after`, from the one that held when they joined."""
+        view = self.get(username, chat)
+        first = self._storage.chats.epoch_at(chat, view.first_seq)
+        low = max(first, after + 1)
+        return self._storage.chats.epochs(chat, username, low, low + limit - 1)
+
+    def people(self, username: str, chat: str) -> list[str]:
+        """Everyone the chat ever had."""
+        self.get(username, chat)
+        return self._storage.chats.people(chat)
+
+    # -------------------------------------------------------- changing
+
+    def create(self, by: str, chat: str, members: Iterable[str], name: str | None) -> tuple[Chat, bool]:
+        """The chat, and whether it is new: the same id, creator and request again give the same chat."""
+        usernames = tuple(sorted({by, *members}))
+        if len(usernames) > MAX_MEMBERS:
+            raise invalid("members", f"a chat has at most {MAX_MEMBERS} members")
+        self._require_people("members", usernames)
+        request = hashlib.sha256("\n".join([*usernames, "", name or "", str(name is None)]).encode()).digest()
+        event = NewEvent(chat, "create", by, usernames, chat_data=NewChat(name, "server", request))
+        head = self._storage.chats.head(chat)
+        if head is None:
+            self._limits.take("epoch", by)
+        placed = self._append(event, lambda: (1, usernames))
+        return self.get(by, chat), not placed.duplicate
+
+    def change(self, event: NewEvent) -> Chat | None:
+        """One change by a member: the chat after it as they see it, None if it took them out.
+
+        `not_found`, `forbidden`, `last_owner`, `invalid`, `member_without_keys`, `rate_limited`.
+        """
+        if event.kind == "add":
+            self._require_people("usernames", event.usernames)
+        self._judge(event)
+        if event.kind in sequence.OPENS_EPOCH - {
+            "leave",
+            "remove",
+        }:  # shutting someone out is never too often
+            self._limits.take("epoch", event.by)
+        self._append(event)
+        return self._storage.chats.get(event.chat, event.by)
+
+    def erase(self, by: str, chat: str) -> None:
+        """By an owner: the chat is gone for everyone."""
+        view = self.get(by, chat)
+        if not any(member.username == by and member.role == "owner" for member in view.members):
+            raise ChatSecError("forbidden")
+        self._erase(chat, [member.username for member in view.members])
+
+    # -------------------------------------------------------- what accounts and the server's rules do to chats
+
+    def catch_up(self, username: str | None = None) -> None:
+        """Opens the epochs that new bundles and ended accounts are due; of one person, or at the start of all."""
+        ended: dict[str, bool] = {}
+        for chat, member in self._storage.chats.overdue(username):
+            if member not in ended:
+                account = self._storage.accounts.get(member)
+                ended[member] = account is None or account.ended_at is not None
+            event = NewEvent(
+                chat, "ended" if ended[member] else "keys", "" if ended[member] else member, (member,)
+            )
+            try:
+                self._append(event)
+            except ChatSecError as error:
+                if error.code not in ("not_found", "invalid"):  # they left meanwhile, or the chat is gone
+                    raise
+
+    def require_successors(self, username: str) -> None:
+        """`last_owner` if someone whose account is to end is the last owner of a chat that others are in."""
+        after = ""
+        while page := self._storage.chats.page(username, after, 200):
+            for chat in page:
+                others = [member for member in chat.members if member.username != username]
+                if others and not any(member.role == "owner" for member in others):
+                    raise ChatSecError("last_owner", f"name another owner of chat {chat.id} first")
+            after = page[-1].id
+
+    def rekey_full(self, chat: str, epoch: int) -> None:
+        """The server's rule: so many messages open an epoch; nothing to do if one was opened meanwhile."""
+        head = self._storage.chats.head(chat)
+        if head is not None and head.epoch == epoch:
+            self._append(NewEvent(chat, "rekey", ""))
+
+    # -------------------------------------------------------- how
+
+    def _require_people(self, field: str, usernames: Iterable[str]) -> None:
+        found = self._storage.accounts.named(usernames)
+        unknown = [name for name in usernames if name not in found or found[name].ended_at is not None]
+        if unknown:
+            raise invalid(field, f"unknown: {', '.join(unknown)}")
+
+    def _judge(self, event: NewEvent) -> None:
+        """Refuses what the log would refuse before any key is made for it."""
+        refused = sequence.judge_event(self._storage.chats.head(event.chat), event, dict)
+        if refused:
+            raise refused
+
+    def _append(
+        self, event: NewEvent, epoch: Callable[[], tuple[int, Iterable[str]]] | None = None
+    ) -> Appended:
+        """Appends the event, with a fresh epoch where its kind opens one, again while the chat moves under it."""
+        for _ in range(TRIES):
+            try:
+                return self._committer.append(
+                    self._with_epoch(event, epoch), lambda placed: self._publish(event, placed)
+                )
+            except ChatSecError as error:
+                if error.code != "epoch_conflict":
+                    raise
+        raise ChatSecError("unavailable", "the chat changes too fast")
+
+    def _with_epoch(self, event: NewEvent, epoch: Callable[[], tuple[int, Iterable[str]]] | None) -> NewEvent:
+        if event.kind not in sequence.OPENS_EPOCH:
+            return event
+        if epoch is not None:
+            number, usernames = epoch()
+        else:
+            head = self._storage.chats.head(event.chat)
+            if head is None:
+                raise ChatSecError("not_found")
+            number, usernames = head.epoch + 1, sequence.members_after(head, event)
+        opened = self._epochs.open(event.chat, number, usernames)
+        keys = opened.wraps[event.by].keys if event.kind == "keys" else ""
+        return replace(event, epoch=opened, keys=keys)
+
+    def _publish(self, event: NewEvent, placed: Appended) -> None:
+        views = self._storage.chats.views(event.chat)
+        self._publisher.event(placed, views)
+        gone = [name for name in event.usernames if name not in placed.members]
+        if event.kind in ("remove", "leave", "ended") and gone:
+            self._publisher.chat_removed(event.chat, gone)
+        if not placed.members:  # nobody can ever read it again
+            self._erase(event.chat, [])
+
+    def _erase(self, chat: str, members: list[str]) -> None:
+        files = self._storage.chats.erase(chat)
+        self._publisher.chat_removed(chat, members)
+        self._erased(files)
