@@ -221,7 +221,7 @@ function* nonces({ domain, x }, z, extra) {
   const seed = concat(fromBigInt(x, length), fromBigInt(z % domain.q, length), extra);
   let v = new Uint8Array(32).fill(1);
   let k = new Uint8Array(32);
-  const step = (/** @type {Uint8Array} */ ...more) => {
+  const step = (/** @type {Uint8Array[]} */ ...more) => {
     k = new Uint8Array(hmac(sha256, k, concat(v, ...more)));
     v = new Uint8Array(hmac(sha256, k, v));
   };

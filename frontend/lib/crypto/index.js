@@ -1,5 +1,66 @@
 // The door of the crypto: pure functions on bytes, the same in browser, worker and Node. Nothing outside this folder
-// imports deeper.
+// imports deeper. What a caller may rely on is what stands here; every failure is a ChatSecError with a code of the
+// closed list (lib/errors.js).
 
-export { ALGORITHMS, rsaOaepDecrypt, verifySignature } from './algorithms.js';
-export { aesGcmDecrypt } from './symmetric.js';
+export {
+  ALGORITHMS,
+  generateKey,
+  importPrivate,
+  isNative,
+  judgeKey,
+  mayLink,
+  publicOf,
+  rsaOaepDecrypt,
+  sign,
+  SIGNING,
+  unwrap,
+  verifySignature,
+  wrap,
+  WRAPPING,
+} from './algorithms.js';
+export { newBackupKey, openBackup, sealBackup, unwrapBackupKey, wrapBackupKey } from './backup.js';
+export {
+  continues,
+  generateKeys,
+  judgeBundle,
+  kidOf,
+  makeBundle,
+  signingKey,
+  statementOf,
+  walkBundles,
+} from './bundle.js';
+export {
+  concat,
+  decodeB64u,
+  decodeText,
+  encodeB64u,
+  encodeText,
+  equal,
+  fromHex,
+  hash,
+  isB64u,
+  isCount,
+  isObject,
+  parseStrictJson,
+  randomBytes,
+  sha256,
+  toHex,
+} from './bytes.js';
+export { CHAIN_START, chainOver, chainStep, eventHash, judgeEvent } from './chain.js';
+export {
+  checkCommitment,
+  encodeHeader,
+  envelopeHash,
+  MAX_PAYLOAD,
+  newLane,
+  openEnvelope,
+  parseEnvelope,
+  parsePayload,
+  sealEnvelope,
+  verifyEnvelope,
+} from './envelope.js';
+export { epochKey, keyCommitment, openEpoch, unwrapSecret, wrapLabel } from './epoch.js';
+export { isHash, isHashOrEmpty, isOrdinal, isTime, isUsername, isUuid } from './forms.js';
+export { argon2id, deriveLogin, judgeKdf, newKdf, splitMaster } from './kdf.js';
+export { pad, paddedLength, unpad } from './padding.js';
+export { aesGcmDecrypt, aesGcmEncrypt, hkdf, hmacSha256, importAesKey } from './symmetric.js';

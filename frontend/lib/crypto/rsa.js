@@ -7,7 +7,7 @@
 
 import { ChatSecError } from '../errors.js';
 import { equal, fromHex } from './bytes.js';
-import { DerReader, derBits, derSequence, derUnsigned } from './der.js';
+import { DerReader, derBits, derSequence, derUnsigned, TAG } from './der.js';
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 /** @typedef {{n: bigint, e: bigint, pss: boolean}} RsaPublicKey `pss`: the SPKI names id-RSASSA-PSS */
@@ -46,7 +46,7 @@ export function parsePublic(spki) {
   const outer = new DerReader(spki);
   const reader = outer.sequence();
   outer.end();
-  const identifier = derSequence(reader.take(0x30));
+  const identifier = derSequence(reader.take(TAG.SEQUENCE));
   const pss = equal(identifier, RSASSA_PSS_SHA256);
   if (!pss && !equal(identifier, RSA_ENCRYPTION)) throw new ChatSecError('malformed', 'not an RSA key');
   const key = new DerReader(reader.bits());
@@ -81,10 +81,10 @@ export function publicOf(pkcs8) {
   const outer = new DerReader(pkcs8);
   const reader = outer.sequence();
   outer.end();
-  if (reader.unsigned() !== 0n || !equal(derSequence(reader.take(0x30)), RSA_ENCRYPTION)) {
+  if (reader.unsigned() !== 0n || !equal(derSequence(reader.take(TAG.SEQUENCE)), RSA_ENCRYPTION)) {
     throw new ChatSecError('malformed', 'not an RSA private key');
   }
-  const inner = new DerReader(reader.take(0x04));
+  const inner = new DerReader(reader.take(TAG.OCTETS));
   reader.end();
   const numbers = inner.sequence();
   inner.end();
