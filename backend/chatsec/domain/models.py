@@ -75,6 +75,14 @@ class Session:
     agent: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, in which of their sessions."""
+
+    username: str
+    session_id: str
+
+
 # ---------------------------------------------------------------- chats: one sequence
 
 
