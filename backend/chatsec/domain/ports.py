@@ -272,8 +272,3 @@ class Tokens(Protocol):
 
     def decoy_salt(self, username: str) -> bytes:
         """16 bytes, stable for a name: the salt of people who do not exist."""
-
-
-class Limits(Protocol):
-    def take(self, rule: str, key: str) -> None:
-        """Counts one use of `rule` by `key`; `rate_limited` with `retry_after`, whole seconds, where it is one too many."""

@@ -23,7 +23,7 @@ from flask import Blueprint, Flask, Response, request
 from flask.json.provider import JSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from chatsec.domain.ports import Limits
+from chatsec.domain.limits import Limits
 from chatsec.errors import ChatSecError
 from chatsec.rest import guard, openapi
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 from flask import current_app, g, request
 
+from chatsec.domain.limits import Limits
 from chatsec.domain.models import Caller
-from chatsec.domain.ports import Limits
 from chatsec.errors import ChatSecError
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -50,14 +50,14 @@ def authenticated(view: View) -> View:
     return cast(View, checked)
 
 
-def limited(rule: str) -> Callable[[View], View]:
-    """Counts the call against `rule`: by account where the view is `authenticated` (put this below it), else by address."""
+def limited(kind: str) -> Callable[[View], View]:
+    """Counts the call as `kind` of `domain.limits`: by account where the view is `authenticated` (put this below it), else by address."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def counted(*args: Any, **kwargs: Any) -> Any:
             who: Caller | None = g.get("caller")
-            _guards().limits.take(rule, who.username if who else address())
+            _guards().limits.take(kind, who.username if who else address())
             return view(*args, **kwargs)
 
         return cast(View, counted)
