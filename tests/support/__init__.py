@@ -1,1 +1,1 @@
-"""A reference client for tests and benches, written from docs/protocol.md alone; imports nothing of backend/."""
+"""A reference client for tests and benches, written from docs/protocol.md alone; imports no backend code."""
