@@ -7,8 +7,8 @@ one contract suite (tests/contract).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from chatsec.domain.models import (
     Account,
@@ -196,16 +196,63 @@ class Publisher(Protocol):
 
     def receipt(self, mark: Mark, members: Iterable[str], skip_sid: str | None) -> None: ...
 
-    def typing(
-        self, chat: str, username: str, active: bool, members: Iterable[str], skip_sid: str | None
-    ) -> None: ...
-
     def chat_removed(self, chat: str, usernames: Iterable[str], skip_sid: str | None = None) -> None: ...
 
     def keys(self, username: str, version: int, peers: Iterable[str]) -> None: ...
 
     def session_ended(self, session_id: str) -> None:
         """`session:revoked`, and the session's sockets are cut."""
+
+
+class PresencePublisher(Protocol):
+    """Tells connected clients what is gone when it is said: presence and typing. Nothing of it is stored."""
+
+    def presence_list(self, people: Sequence[Json], sid: str) -> None:
+        """`presence:list` to one socket."""
+
+    def presence(self, changes: Sequence[Json], usernames: Iterable[str], skip_sids: Collection[str]) -> None:
+        """`presence` to all sockets of these people but the ones named."""
+
+    def presence_to(self, changes: Sequence[Json], sids: Iterable[str]) -> None:
+        """`presence` to these sockets."""
+
+    def typing(
+        self, chat: str, username: str, active: bool, members: Iterable[str], skip_sid: str | None
+    ) -> None:
+        """`typing` to the members' sockets but the sending one."""
+
+
+class UploadFile(Protocol):
+    """Ciphertext on its way in; nobody sees it before `keep`."""
+
+    def write(self, part: bytes) -> None: ...
+
+    def keep(self) -> None:
+        """Durable and in place when it returns."""
+
+    def drop(self) -> None:
+        """Leaves nothing behind; does nothing after `keep`."""
+
+
+class CiphertextFiles(Protocol):
+    """Where attachments' ciphertext lies, by ids that the server made. Blocks: called through `Offload`.
+
+    `unavailable` when the disk fails.
+    """
+
+    def begin(self, attachment: str) -> UploadFile: ...
+
+    def open(self, attachment: str) -> BinaryIO:
+        """For reading; `not_found` if it is not there."""
+
+    def remove(self, attachment: str) -> None:
+        """Whether it is there or not."""
+
+    def older_than(self, seconds: float) -> list[str]:
+        """Ids of the files last written so long ago."""
+
+    def drop_unfinished(self, seconds: float) -> int:
+        """Removes uploads that nobody has written to for so long; answers how many."""
 
 
 class Clock(Protocol):
