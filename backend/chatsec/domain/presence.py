@@ -1,0 +1,283 @@
+"""Who is here, and who is told: sockets come and go, statuses are set, changes reach those whom they concern.
+
+Someone is here while any of their sockets is. Invisible is told to others as offline, and moves no `last_seen`; one's own
+sockets are told the truth. Those who share a chat hear of a change at once (what happens within `COALESCE` is one change),
+sockets that watch the directory hear of everybody's, once a second. Who is told nothing new is told nothing: a socket
+that comes back at once, or an invisible person who leaves, makes no noise. Typing is passed on to members only.
+
+    PresenceService(accounts=…, chats=…, publisher=…, offload=…, clock=…)
+
+Knows this process's sockets; they end with it. `last_seen` is stored beside, so that no socket waits for the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from chatsec.domain.models import Account, Json, timestamp
+from chatsec.domain.ports import AccountStore, ChatStore, Clock, Offload, PresencePublisher
+from chatsec.errors import ChatSecError
+
+OFFLINE = "offline"
+COALESCE = 0.05  # seconds in which changes gather
+DIRECTORY_PAUSE = 1.0  # protocol §7: at most one a second to those who watch the directory
+RETRY_PAUSE = 5.0  # while the store is down
+CHUNK = 200  # accounts looked up at once
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Here:
+    """Someone with sockets. `status` is None until it was read from the store; told as offline until then."""
+
+    sids: set[str] = field(default_factory=set)
+    status: str | None = None
+
+
+class PresenceService:
+    def __init__(
+        self,
+        *,
+        accounts: AccountStore,
+        chats: ChatStore,
+        publisher: PresencePublisher,
+        offload: Offload,
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._chats = chats
+        self._publisher = publisher
+        self._offload = offload
+        self._clock = clock
+        self._here: dict[str, _Here] = {}
+        self._names: dict[str, str] = {}  # sid → username
+        self._watching: set[str] = set()  # sids that watch the directory
+        self._told: dict[str, str] = {}  # what others were told, of those who are not offline
+        self._left: dict[str, int] = {}  # when someone was last seen, until it is stored
+        self._changed: set[str] = set()
+        self._for_directory: dict[str, Json] = {}
+        self._running: set[str] = set()  # which of the loops below run
+
+    # ------------------------------------------------------------ what clients do
+
+    def connect(self, username: str, sid: str) -> list[Json]:
+        """A socket is here; answers what its `presence:list` holds."""
+        here = self._here.setdefault(username, _Here())
+        here.sids.add(sid)
+        self._names[sid] = username
+        try:
+            if here.status is None:
+                account = self._accounts.get(username)
+                if here.status is None:  # it may have been set meanwhile
+                    here.status = account.status if account else "online"
+            people = self._list(username, directory=False)
+        except ChatSecError:
+            self.disconnect(sid)
+            raise
+        self._change(username)
+        return people
+
+    def disconnect(self, sid: str) -> None:
+        """A socket is gone; one that is not known is fine."""
+        self._watching.discard(sid)
+        username = self._names.pop(sid, None)
+        here = self._here.get(username) if username else None
+        if username is None or here is None:
+            return
+        here.sids.discard(sid)
+        if not here.sids:
+            if self._public(username) != OFFLINE:
+                self._left[username] = self._clock.now()
+            del self._here[username]
+            self._change(username)
+
+    def set_status(self, username: str, status: str) -> None:
+        """`online`, `away` or `invisible`, kept until it is changed."""
+        self._accounts.set_presence(username, status, None)
+        here = self._here.get(username)
+        if here is None:
+            return
+        was = self._public(username)
+        here.status = status
+        if was != OFFLINE and self._public(username) == OFFLINE:
+            self._left[username] = self._clock.now()
+        self._change(username)
+
+    def watch(self, username: str, sid: str, directory: bool) -> None:
+        """From now on presence of everybody, or of those one shares a chat with; sends the list of either."""
+        people = self._list(username, directory)
+        if sid not in self._names:
+            return  # gone meanwhile
+        if directory:
+            self._watching.add(sid)
+        else:
+            self._watching.discard(sid)
+        self._publisher.presence_list(people, sid)
+
+    def typing(self, username: str, sid: str, chat: str, active: bool) -> None:
+        """`not_found` for who is not a member."""
+        head = self._chats.head(chat)
+        if head is None or username not in head.members:
+            raise ChatSecError("not_found")
+        self._publisher.typing(chat, username, active, head.members, sid)
+
+    def close(self) -> None:
+        """At the end: stores what was not stored yet, those who are still here among it."""
+        for username in self._here:
+            if self._public(username) != OFFLINE:
+                self._left[username] = self._clock.now()
+        self._store_left()
+
+    # ------------------------------------------------------------ who sees what
+
+    def of(self, account: Account, viewer: str | None) -> tuple[str, int | None]:
+        """(status, last seen) of someone as `viewer` may see it; who is here is seen now."""
+        username = account.username
+        status = self._seen_by(username, viewer)
+        if status == OFFLINE:
+            return status, self._left.get(username, account.last_seen)
+        return status, self._clock.now()
+
+    def search(self, query: str, after: str, limit: int, online: bool) -> list[Account]:
+        """Living accounts that `query` finds, by username above `after`; with `online` only who is not offline."""
+        if not online:
+            return self._accounts.search(query, after, limit)
+        names = sorted(name for name in self._here if name > after and self._public(name) != OFFLINE)
+        found: list[Account] = []
+        for start in range(0, len(names), CHUNK):
+            accounts = self._accounts.named(names[start : start + CHUNK])
+            found += [accounts[name] for name in sorted(accounts) if _found_by(accounts[name], query)]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _public(self, username: str) -> str:
+        """What others are told."""
+        here = self._here.get(username)
+        return here.status if here and here.status in ("online", "away") else OFFLINE
+
+    def _seen_by(self, username: str, viewer: str | None) -> str:
+        here = self._here.get(username)
+        if viewer == username and here and here.status:
+            return here.status
+        return self._public(username)
+
+    def _list(self, viewer: str, directory: bool) -> list[Json]:
+        """Everyone whom `viewer` sees as not offline, themself too."""
+        peers = None if directory else self._chats.peers(viewer) | {viewer}
+        now = self._clock.now()
+        return [
+            _entry(name, status, now)
+            for name in (self._here if peers is None else peers & self._here.keys())
+            if (status := self._seen_by(name, viewer)) != OFFLINE
+        ]
+
+    # ------------------------------------------------------------ telling
+
+    def _change(self, username: str) -> None:
+        self._changed.add(username)
+        self._run("tell", self._tell)
+
+    def _run(self, name: str, loop: object) -> None:
+        """Starts one of the loops unless it runs; it ends when there is nothing left to do."""
+        if name not in self._running:
+            self._running.add(name)
+            self._offload.start(self._until_done, name, loop)
+
+    def _until_done(self, name: str, loop: object) -> None:
+        try:
+            loop()  # type: ignore[operator]
+        finally:
+            self._running.discard(name)
+
+    def _tell(self) -> None:
+        """One at a time, so that changes are told in the order in which they happened."""
+        while self._changed:
+            self._offload.sleep(COALESCE)
+            names, self._changed = self._changed, set()
+            try:
+                self._tell_peers(names)
+            except ChatSecError as error:
+                logger.warning("presence cannot be told: %s", error)
+                self._changed |= names
+                self._offload.sleep(RETRY_PAUSE)
+        # Nothing waits between here and the end of the loop, so no change can be missed.
+
+    def _tell_peers(self, names: Collection[str]) -> None:
+        """To those who share a chat with who changed; the same change to the same people is one packet."""
+        peers = {name: frozenset(self._chats.peers(name) | {name}) for name in names}
+        packets: dict[frozenset[str], list[Json]] = {}
+        for name in names:
+            status = self._public(name)
+            if status == self._told.get(name, OFFLINE):
+                continue
+            now = self._clock.now()
+            change = _entry(name, status, self._left.get(name, now) if status == OFFLINE else now)
+            if status == OFFLINE:
+                del self._told[name]
+            else:
+                self._told[name] = status
+            self._for_directory[name] = change
+            others, own = peers[name], self._own(change)
+            if own is not change:
+                others -= {name}
+                packets.setdefault(frozenset({name}), []).append(own)
+            packets.setdefault(others, []).append(change)
+        for people, changes in packets.items():
+            if present := people & self._here.keys():
+                self._publisher.presence(changes, present, self._watching)
+        if self._for_directory:
+            self._run("directory", self._tell_directory)
+        if self._left:
+            self._run("left", self._keep_storing)
+
+    def _own(self, change: Json) -> Json:
+        """The change as one's own sockets are told it: invisible is no secret there."""
+        status = self._seen_by(change["username"], change["username"])
+        return change if status == change["status"] else {**change, "status": status}
+
+    def _tell_directory(self) -> None:
+        while self._for_directory:
+            changes, self._for_directory = self._for_directory, {}
+            hidden = {
+                sid: own
+                for sid in self._watching
+                if (change := changes.get(self._names[sid])) and (own := self._own(change)) is not change
+            }
+            if others := self._watching - hidden.keys():
+                self._publisher.presence_to(list(changes.values()), others)
+            for sid, own in hidden.items():
+                mine = {**changes, own["username"]: own}
+                self._publisher.presence_to(list(mine.values()), [sid])
+            self._offload.sleep(DIRECTORY_PAUSE)
+
+    # ------------------------------------------------------------ last seen
+
+    def _keep_storing(self) -> None:
+        while self._left:
+            try:
+                self._store_left()
+            except ChatSecError as error:
+                logger.warning("last seen cannot be stored: %s", error)
+                self._offload.sleep(RETRY_PAUSE)
+
+    def _store_left(self) -> None:
+        for username, at in list(self._left.items()):
+            self._accounts.set_presence(username, None, at)
+            if self._left.get(username) == at:
+                del self._left[username]
+
+
+def _entry(username: str, status: str, last_seen: int) -> Json:
+    return {"username": username, "status": status, "last_seen": timestamp(last_seen)}
+
+
+def _found_by(account: Account, query: str) -> bool:
+    """As the store's search, of accounts that are at hand."""
+    if account.ended_at is not None:
+        return False
+    query = query.casefold()
+    return query in account.username or query in account.display_name.casefold()
