@@ -6,10 +6,18 @@ import next from 'eslint-config-next/core-web-vitals';
 
 /** What each folder may not import, as zones of import/no-restricted-paths. */
 const zones = [
-  { target: './lib', from: ['./app', './components', './hooks', './config.js'], message: 'lib stands alone.' },
+  {
+    target: './lib',
+    from: ['./app', './components', './hooks', './config.js'],
+    message: 'lib stands alone.',
+  },
   { target: './hooks', from: ['./app', './components'], message: 'hooks know no component.' },
   { target: './components', from: './app', message: 'components know no route.' },
-  { target: './components/ui', from: ['./hooks', './components/chat', './components/account'], message: 'ui knows no chat.' },
+  {
+    target: './components/ui',
+    from: ['./hooks', './components/chat', './components/account'],
+    message: 'ui knows no chat.',
+  },
   {
     target: ['./app', './components', './hooks'],
     from: './lib',
@@ -38,7 +46,10 @@ const config = [
   {
     files: ['lib/**/*.js'],
     rules: {
-      'no-restricted-imports': ['error', { paths: ['react', 'react-dom', 'next'], patterns: ['next/*', '*.css'] }],
+      'no-restricted-imports': [
+        'error',
+        { paths: ['react', 'react-dom', 'next'], patterns: ['next/*', '*.css'] },
+      ],
     },
   },
   {
