@@ -212,6 +212,14 @@ async function readingKey(read) {
   }
 }
 
+const MAX_SPKI = 4096; // bytes; the largest key that is taken has a third of that
+
+/** No key larger than any of ours is worth the arithmetic. @param {Uint8Array} spki */
+function bounded(spki) {
+  if (spki.length > MAX_SPKI) throw new ChatSecError('malformed_key', 'the key is too long');
+  return spki;
+}
+
 /** A fresh key pair, extractable once as bytes. @param {string} alg @returns {Promise<KeyBytes>} */
 export const generateKey = async (alg) => anyAlgorithm(alg).generate();
 
@@ -221,8 +229,11 @@ export const importPrivate = (alg, pkcs8) => readingKey(async () => anyAlgorithm
 /** The SPKI of a private key. @param {string} alg @param {Uint8Array} pkcs8 @returns {Promise<Bytes>} */
 export const publicOf = (alg, pkcs8) => readingKey(async () => anyAlgorithm(alg).publicOf(pkcs8));
 
-/** Key policy of protocol §2. Throws `malformed_key`, `weak_key`, `unsupported_algorithm`. @param {string} alg @param {Uint8Array} spki */
-export const judgeKey = (alg, spki) => readingKey(async () => anyAlgorithm(alg).judge(spki));
+/**
+ * Key policy of protocol §2. Throws `malformed_key`, `weak_key`, `unsupported_algorithm`.
+ * @param {string} alg @param {Uint8Array} spki
+ */
+export const judgeKey = (alg, spki) => readingKey(async () => anyAlgorithm(alg).judge(bounded(spki)));
 
 /** @param {string} alg @param {PrivateKey} key @param {Uint8Array} data @returns {Promise<Bytes>} */
 export async function sign(alg, key, data) {
@@ -238,7 +249,8 @@ const publicKeys = new Map();
 /** @param {string} alg @param {Uint8Array} spki @returns {Promise<PublicKey>} throws `malformed_key` */
 export async function importPublic(alg, spki) {
   const name = `${alg} ${encodeB64u(spki)}`;
-  const key = publicKeys.get(name) ?? (await readingKey(async () => anyAlgorithm(alg).importPublic(spki)));
+  const key =
+    publicKeys.get(name) ?? (await readingKey(async () => anyAlgorithm(alg).importPublic(bounded(spki))));
   publicKeys.delete(name);
   publicKeys.set(name, key);
   for (const oldest of publicKeys.keys()) {

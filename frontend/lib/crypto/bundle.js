@@ -101,40 +101,32 @@ async function judgeKey(key, use) {
     throw new ChatSecError('malformed', 'a key is not {alg, spki}');
   }
   algorithms.algorithm(key.alg, use);
-  const spki = readSpki(key.spki);
+  const spki = decodeB64u(key.spki);
   await algorithms.judgeKey(key.alg, spki);
   return { alg: key.alg, kid: await kidOf(spki), spki };
-}
-
-/** @param {string} text @returns {Bytes} */
-function readSpki(text) {
-  try {
-    return decodeB64u(text);
-  } catch (error) {
-    if (error instanceof ChatSecError) throw new ChatSecError('malformed_key', 'spki is not base64url');
-    throw error;
-  }
-}
-
-/** A signature in b64u, or null where it is none. @param {unknown} text @returns {Bytes | null} */
-function readSignature(text) {
-  try {
-    return decodeB64u(text);
-  } catch (error) {
-    if (error instanceof ChatSecError) return null;
-    throw error;
-  }
 }
 
 /** @param {BundleKey} encryption @param {BundleKey[]} signing */
 function judgeSet(encryption, signing) {
   const kids = new Set([encryption.kid, ...signing.map(({ kid }) => kid)]);
-  if (kids.size !== signing.length + 1) throw new ChatSecError('malformed_key', 'a kid twice');
+  if (kids.size !== signing.length + 1) throw new ChatSecError('weak_key', 'a kid twice');
   if (new Set(signing.map(({ alg }) => alg)).size !== signing.length) {
-    throw new ChatSecError('malformed_key', 'two signing keys of one algorithm');
+    throw new ChatSecError('malformed', 'two signing keys of one algorithm');
   }
   if (!signing.some(({ alg }) => algorithms.mayLink(alg))) {
-    throw new ChatSecError('malformed_key', 'neither an RSA-PSS nor an Ed25519 key');
+    throw new ChatSecError('malformed', 'neither an RSA-PSS nor an Ed25519 key');
+  }
+}
+
+/** Possession of every signing key, and nothing beside it. @param {Record<string, unknown>} proofs @param {BundleKey[]} signing @param {string} statement */
+async function judgeProofs(proofs, signing, statement) {
+  if (Object.keys(proofs).length !== signing.length)
+    throw new ChatSecError('invalid_proof', 'one proof for each key');
+  for (const { alg, kid, spki } of signing) {
+    if (!Object.hasOwn(proofs, kid)) throw new ChatSecError('invalid_proof', `no proof of the ${alg} key`);
+    const proof = decodeB64u(proofs[kid]);
+    const proved = await algorithms.verifySignature(alg, spki, proof, encodeText(statement));
+    if (!proved) throw new ChatSecError('invalid_proof', `proof of the ${alg} key`);
   }
 }
 
@@ -144,9 +136,10 @@ function judgeContinuity({ previous, continuity }) {
   if (absent !== (previous === ''))
     throw new ChatSecError('invalid_proof', 'previous and continuity go together');
   if (absent) return null;
-  const signature = isObject(continuity) ? readSignature(continuity.signature) : null;
-  if (!signature || typeof continuity.kid !== 'string') throw new ChatSecError('invalid_proof', 'continuity');
-  return { kid: continuity.kid, signature };
+  if (!isObject(continuity) || typeof continuity.kid !== 'string') {
+    throw new ChatSecError('malformed', 'continuity is not {kid, signature}');
+  }
+  return { kid: continuity.kid, signature: decodeB64u(continuity.signature) };
 }
 
 /**
@@ -171,11 +164,7 @@ export async function judgeBundle(username, bundle) {
     signing.push(await judgeKey(key, 'sign'));
   judgeSet(encryption, signing);
   const statement = statementOf({ username, version, previous, encryption, signing });
-  for (const { alg, kid, spki } of signing) {
-    const proof = readSignature(Object.hasOwn(proofs, kid) ? proofs[kid] : null);
-    const proved = proof && (await algorithms.verifySignature(alg, spki, proof, encodeText(statement)));
-    if (!proved) throw new ChatSecError('invalid_proof', `proof of the ${alg} key`);
-  }
+  await judgeProofs(proofs, signing, statement);
   const continuity = judgeContinuity(bundle);
   if (version === 1 && previous !== '') throw new ChatSecError('invalid_proof', 'version 1 has no previous');
   return {

@@ -195,13 +195,15 @@ export const generatePrivate = (random = randomBytes) => ({
 });
 
 /**
- * Key policy of protocol §2: the published domain, 1 < y < p−1, y^q = 1 mod p. Throws `weak_key`.
+ * Key policy of protocol §2: the published domain, 1 < y < p−1, y^q = 1 mod p. Throws `weak_key`, or `malformed_key`
+ * for a y that is no residue of p at all.
  * @param {DsaPublicKey} key
  */
 export function judgePublic({ domain, y }) {
   if (domain !== DOMAIN) throw new ChatSecError('weak_key', 'DSA domain is not the published one');
-  if (y <= 1n || y >= P - 1n) throw new ChatSecError('weak_key', 'DSA y is out of range');
-  if (power(y, Q, P) !== 1n) throw new ChatSecError('weak_key', 'DSA y is outside the group');
+  if (y < 1n || y >= P) throw new ChatSecError('malformed_key', 'DSA y is out of range');
+  if (y === 1n || y === P - 1n || power(y, Q, P) !== 1n)
+    throw new ChatSecError('weak_key', 'DSA y is outside the group');
 }
 
 // ---- signatures ----
