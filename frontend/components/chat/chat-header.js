@@ -1,0 +1,53 @@
+'use client';
+/** Whom one writes to, whether they are there, and in plain words who made the key. */
+import { Avatar } from '../ui/avatar.js';
+import { IconButton } from '../ui/button.js';
+import { Icon } from '../ui/icon.js';
+import { displayNameOf, membersWords, otherOf, shownStatus, statusWords, typingWords } from './people.js';
+import styles from './conversation.module.css';
+
+/** docs/protocol.md §1: a `server` chat is never called end-to-end encrypted. */
+const MODES = {
+  server: {
+    words: 'Server-made key',
+    hint: 'The server made the key of this chat, handed it to the members and forgot it.',
+  },
+  combined: { words: 'End-to-end encrypted', hint: 'Only the members hold the key of this chat.' },
+};
+
+/**
+ * @param {{chat: import('../../lib/types.js').ChatView, people: Record<string, import('../../lib/types.js').PersonView>,
+ *   me: string, onDetails: () => void}} props
+ */
+export function ChatHeader({ chat, people, me, onDetails }) {
+  const other = otherOf(chat, me);
+  const status = other ? shownStatus(people[other.username]?.status) : undefined;
+  const typing = typingWords(chat.typing.map((username) => displayNameOf(people, chat, username)));
+  const mode = MODES[chat.keyMode];
+  return (
+    <header className={styles.header}>
+      <a className={styles.back} href="#" aria-label="Back to the list">
+        <Icon name="back" />
+      </a>
+      <Avatar name={chat.title} seed={other?.username ?? chat.id} status={status} />
+      <div className={styles.words}>
+        <h1 className={styles.title}>
+          {chat.title}
+          {other ? <span> @{other.username}</span> : null}
+        </h1>
+        <div className={styles.second}>
+          <span className={styles.mode} title={mode.hint}>
+            <Icon name="key" size="small" />
+            {mode.words}
+          </span>
+          <span className={`${styles.presence} ${typing ? styles.typing : ''}`}>
+            {typing || (other ? statusWords(status) : membersWords(chat, people, me))}
+          </span>
+        </div>
+      </div>
+      <IconButton label="Members" onClick={onDetails}>
+        <Icon name="people" />
+      </IconButton>
+    </header>
+  );
+}

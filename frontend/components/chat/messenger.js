@@ -1,0 +1,91 @@
+'use client';
+/** The app itself: list and chat side by side, one of the two below 600 px. The open chat's id is the URL's fragment. */
+import { useEffect, useState } from 'react';
+import { useChats } from '../../hooks/useChats.js';
+import { useConnection } from '../../hooks/useConnection.js';
+import { useFragment } from '../../hooks/useFragment.js';
+import { useDirectory } from '../../hooks/usePeople.js';
+import { Gate } from '../account/gate.js';
+import { Button } from '../ui/button.js';
+import { Icon } from '../ui/icon.js';
+import { Empty } from '../ui/notice.js';
+import { Conversation } from './conversation.js';
+import { NewChat } from './new-chat.js';
+import { Sidebar } from './sidebar.js';
+import styles from './messenger.module.css';
+
+/** @param {string} id */
+function openChat(id) {
+  window.location.hash = id;
+}
+
+/** The tab's title carries the number of unread messages. @param {import('../../lib/types.js').ChatView[]} chats */
+function useTitle(chats) {
+  const unread = chats.reduce((sum, chat) => sum + chat.unread, 0);
+  useEffect(() => {
+    document.title = unread > 0 ? `(${unread}) Chats · Chat-Sec` : 'Chats · Chat-Sec';
+  }, [unread]);
+}
+
+/**
+ * What one chat remembers while the page lives: the text begun and the algorithm chosen. In memory only.
+ * @typedef {Map<string, {text?: string, alg?: string}>} ChatMemory
+ */
+
+function App() {
+  const chats = useChats();
+  const openId = useFragment();
+  const [memory] = useState(/** @returns {ChatMemory} */ () => new Map());
+  /** null: closed; else the usernames chosen beforehand. */
+  const [choosing, setChoosing] = useState(/** @type {string[]|null} */ (null));
+  useDirectory(useConnection() === 'online');
+  useTitle(chats);
+
+  const start = (/** @type {string[]} */ usernames = []) => setChoosing(usernames);
+  const chat = chats.find(({ id }) => id === openId);
+  return (
+    <div className={styles.shell} data-open={openId ? 'chat' : 'list'}>
+      <Sidebar chats={chats} openId={openId} onNewChat={start} onOpen={openChat} />
+      {chat ? (
+        <Conversation key={chat.id} chat={chat} memory={memory} />
+      ) : (
+        <main className={styles.nothing}>
+          {openId ? (
+            <Empty icon="chat" action={<Button onClick={() => openChat('')}>Show my chats</Button>}>
+              This chat is not in your list. It was erased, or you are no longer in it.
+            </Empty>
+          ) : (
+            <Empty
+              icon="chat"
+              action={
+                <Button onClick={() => start()}>
+                  <Icon name="plus" /> {chats.length > 0 ? 'Write to someone' : 'Start a chat'}
+                </Button>
+              }
+            >
+              {chats.length > 0 ? 'Choose a chat from the list to read it here.' : 'You have no chats yet.'}
+            </Empty>
+          )}
+        </main>
+      )}
+      {choosing ? (
+        <NewChat
+          preselected={choosing}
+          onClose={() => setChoosing(null)}
+          onStarted={(id) => {
+            setChoosing(null);
+            openChat(id);
+          }}
+        />
+      ) : null}
+    </div>
+  );
+}
+
+export function Messenger() {
+  return (
+    <Gate want="in">
+      <App />
+    </Gate>
+  );
+}

@@ -1,0 +1,116 @@
+'use client';
+/** The messages of the open chat, oldest first, with paging upwards. New ones are announced apart from the list. */
+import { useState } from 'react';
+import { useMessageActions, useReadMark } from '../../hooks/useMessages.js';
+import { Icon } from '../ui/icon.js';
+import { EventLine } from './event-line.js';
+import { Message } from './message.js';
+import { displayNameOf, otherOf } from './people.js';
+import { daysOf, firstUnread } from './rows.js';
+import { useTimelineScroll } from './use-timeline-scroll.js';
+import styles from './timeline.module.css';
+
+/** @typedef {import('../../lib/types.js').ChatView} ChatView @typedef {import('../../lib/types.js').OpenView} OpenView */
+/** @typedef {Record<string, import('../../lib/types.js').PersonView>} People */
+
+/** Where the divider stands: fixed once the first page is here. @param {OpenView|undefined} view @param {number} unread */
+function useNewFrom(view, unread) {
+  const [unreadAtOpen] = useState(unread);
+  const [newFrom, setNewFrom] = useState(/** @type {string|null|undefined} */ (undefined));
+  if (newFrom === undefined && view && !view.loading) setNewFrom(firstUnread(view.items, unreadAtOpen));
+  return newFrom ?? null;
+}
+
+/** @param {{view: OpenView|undefined, chat: ChatView, people: People}} props */
+function Announcer({ view, chat, people }) {
+  const last = view?.items.at(-1);
+  const [opened, setOpened] = useState(/** @type {string|null|undefined} */ (undefined));
+  if (opened === undefined && view && !view.loading) setOpened(last?.key ?? null);
+  const news = last?.kind === 'message' && !last.mine && opened !== undefined && last.key !== opened;
+  return (
+    <p className="sr" role="status">
+      {news ? `New message from ${displayNameOf(people, chat, last.from)}` : ''}
+    </p>
+  );
+}
+
+/** @param {{row: import('./rows.js').Row, chat: ChatView, people: People, me: string}} props */
+function Line({ row, chat, people, me }) {
+  if (row.type === 'new') {
+    return (
+      <li className={styles.new} data-divider>
+        <span>New</span>
+      </li>
+    );
+  }
+  if (row.type === 'event') return <EventLine item={row.item} chat={chat} people={people} me={me} />;
+  return (
+    <Message
+      chatId={chat.id}
+      item={row.item}
+      first={row.first}
+      last={row.last}
+      direct={otherOf(chat, me) !== null}
+      name={displayNameOf(people, chat, row.item.from)}
+    />
+  );
+}
+
+/** @param {{chat: ChatView, view: OpenView|undefined, people: People, me: string}} props */
+export function Timeline({ chat, view, people, me }) {
+  const { loadOlder } = useMessageActions();
+  const newFrom = useNewFrom(view, chat.unread);
+  const days = daysOf(view?.items ?? [], newFrom);
+  const loading = !view || view.loading;
+  const loadMore = loading || view.atStart ? null : () => void loadOlder(chat.id);
+  const { ref, onScroll, atBottom, toBottom, missed } = useTimelineScroll(view, loadMore);
+  useReadMark(chat.id, atBottom && days.length > 0, chat.lastSeq, chat.unread);
+  const empty = !loading && !view.items.some(({ kind }) => kind === 'message');
+
+  return (
+    <div className={styles.frame}>
+      <div
+        ref={ref}
+        className={styles.list}
+        role="log"
+        aria-label="Messages"
+        aria-live="off"
+        aria-busy={loading}
+        tabIndex={0}
+        onScroll={onScroll}
+      >
+        {loading ? (
+          <p className={styles.pill}>
+            <span>Loading…</span>
+          </p>
+        ) : null}
+        {days.map((day) => (
+          <section key={day.key} className={styles.day} aria-label={day.words}>
+            <p className={styles.pill} aria-hidden="true">
+              <span>{day.words}</span>
+            </p>
+            <ol>
+              {day.rows.map((row) => (
+                <Line key={row.key} row={row} chat={chat} people={people} me={me} />
+              ))}
+            </ol>
+          </section>
+        ))}
+        {empty ? (
+          <p className={styles.empty}>
+            {chat.removed
+              ? 'Nothing was written here.'
+              : 'Nobody has written yet. What you write is encrypted here and signed by you.'}
+          </p>
+        ) : null}
+      </div>
+      {atBottom ? null : (
+        <button type="button" className={styles.down} aria-label="Jump to the newest" onClick={toBottom}>
+          <Icon name="down" />
+          {missed > 0 ? <span>{missed > 99 ? '99+' : missed}</span> : null}
+        </button>
+      )}
+      <Announcer view={view} chat={chat} people={people} />
+    </div>
+  );
+}

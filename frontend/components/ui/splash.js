@@ -1,0 +1,17 @@
+/** The first thing on screen while the page wakes up; also the frame for what stopped it. */
+import { Brand } from './brand.js';
+import styles from './splash.module.css';
+
+/** @param {{children?: React.ReactNode}} props */
+export function Splash({ children }) {
+  return (
+    <div className={styles.splash}>
+      <Brand size="large" />
+      {children ?? (
+        <p className={styles.wait} role="status">
+          One moment…
+        </p>
+      )}
+    </div>
+  );
+}

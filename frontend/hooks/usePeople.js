@@ -1,0 +1,31 @@
+'use client';
+/** Who is there: presence of everybody while a component that uses this is mounted, and the user's own status. */
+import { useEffect } from 'react';
+import { getClient } from './client.js';
+import { useSnapshot } from './useSnapshot.js';
+
+/** @returns {Record<string, import('../lib/types.js').PersonView>} */
+export function usePeople() {
+  return useSnapshot((snapshot) => snapshot.people);
+}
+
+/** Watches the whole directory for as long as the caller is mounted and connected. @param {boolean} connected */
+export function useDirectory(connected) {
+  useEffect(() => {
+    if (!connected) return undefined;
+    const client = getClient();
+    client.watchDirectory(true).catch(() => {
+      // The connection went between the check and the call: the next connect asks again.
+    });
+    return () => {
+      client.watchDirectory(false).catch(() => {
+        // Nobody watches through a closed connection.
+      });
+    };
+  }, [connected]);
+}
+
+export function usePeopleActions() {
+  const { findPeople, setStatus, acceptKeys } = getClient();
+  return { findPeople, setStatus, acceptKeys };
+}
