@@ -26,6 +26,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from chatsec.domain.limits import Limits
 from chatsec.errors import ChatSecError
 from chatsec.rest import guard, openapi
+from chatsec.wire.errors import extra_json
 
 API = "/api/v1"
 BODY_LIMIT = 256 * guard.KIB
@@ -109,7 +110,7 @@ def problem(error: ChatSecError) -> Response:
         "status": error.status,
         "detail": error.detail,
         "code": error.code,
-        **error.extra,
+        **extra_json(error),
     }
     response = Response(orjson.dumps(body), error.status, mimetype="application/problem+json")
     if "retry_after" in error.extra:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chatsec.domain.models import MAX_MEMBERS, Chat, Epoch, Json, NewEvent, timestamp
 from chatsec.errors import invalid
-from chatsec.wire import ChatName, Id, Model, Number, Username
+from chatsec.wire import ChatName, Id, Limit, Model, Number, QueryNumber, Username
 
 People = Annotated[list[Username], Field(max_length=MAX_MEMBERS)]
 
@@ -48,6 +48,19 @@ class ChangeChat(Model):
             raise invalid("name", f"`{self.kind}` gives no name")
         usernames = (by,) if self.kind == "leave" else named if self.kind in ("add", "remove", "role") else ()
         return NewEvent(chat, self.kind, by, usernames, role=self.role, name=self.name)
+
+
+class After(Model):
+    """The query of a list that goes on by number."""
+
+    after: QueryNumber = 0
+
+
+class EpochPage(Model):
+    """The query of a chat's epochs: `cursor` is the number of the last one seen."""
+
+    limit: Limit = 50
+    cursor: QueryNumber = 0
 
 
 class SyncBody(Model):

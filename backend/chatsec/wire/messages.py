@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 
 from chatsec import crypto
-from chatsec.domain.messages import Page
+from chatsec.domain.messages import MessageService, Page
 from chatsec.domain.models import Json, NewMessage, timestamp
 from chatsec.errors import ChatSecError, invalid
-from chatsec.wire import MAX_NUMBER, UUID, Id, Model, Number
+from chatsec.wire import MAX_NUMBER, UUID, Id, Limit, Model, Number, QueryNumber
 from chatsec.wire.chats import epoch_json
 
 ALGORITHMS = frozenset({"RSA-PSS-SHA256", "DSA-SHA256", "Ed25519"})
@@ -39,6 +39,42 @@ class MarkBody(Model):
 
     chat: Id
     seq: Number
+
+
+class Envelope(Model):
+    """An envelope's fields; their forms are judged by `envelope`."""
+
+    chat: Id
+    protected: str
+    iv: str
+    ciphertext: str
+    signature: str
+
+
+class History(Model):
+    """The query of a page of history."""
+
+    after: QueryNumber | None = None
+    before: QueryNumber | None = None
+    limit: Limit = 50
+
+
+def accept(messages: MessageService, sender: str, data: Any, skip_sid: str | None = None) -> Json:
+    """What both transports do with an envelope: the ack of `message:send` (§7), when the message is durable."""
+    messages.allow(sender)
+    try:
+        message = envelope(data, sender)
+    except ChatSecError as error:
+        raise messages.refuse(*_claims(data), sender, error) from error
+    placed = messages.send(message, skip_sid)
+    return {
+        "chat": message.chat,
+        "id": message.id,
+        "seq": placed.seq,
+        "received_at": timestamp(placed.received_at),
+        "before": crypto.b64u_encode(placed.before),
+        "duplicate": placed.duplicate,
+    }
 
 
 def envelope(data: Any, sender: str) -> NewMessage:
@@ -88,7 +124,7 @@ def envelope(data: Any, sender: str) -> NewMessage:
     )
 
 
-def claimed_id(data: Any) -> tuple[object, object]:
+def _claims(data: Any) -> tuple[object, object]:
     """(chat, id) as an envelope of whatever form claims them; None where they cannot be read."""
     try:
         return data["chat"], orjson.loads(_decoded(data["protected"]))["id"]

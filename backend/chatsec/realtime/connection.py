@@ -1,0 +1,77 @@
+"""Who is behind a socket: the token is checked when it connects, and it lives as long as its session (protocol §7).
+
+Refused, with `unauthorized`: no token, a bad or expired one, one of a session that has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import socketio
+
+from chatsec.domain.ports import SessionStore, Tokens
+from chatsec.errors import ChatSecError
+
+NAMESPACE = "/chat"
+
+
+def user_room(username: str) -> str:
+    return f"user:{username}"
+
+
+def session_room(session_id: str) -> str:
+    return f"session:{session_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One socket."""
+
+    sid: str
+    username: str
+    session_id: str
+
+
+class Connections:
+    """The open sockets of this process."""
+
+    def __init__(self, sio: socketio.Server, tokens: Tokens, sessions: SessionStore) -> None:
+        self._sio = sio
+        self._tokens = tokens
+        self._sessions = sessions
+        self._open: dict[str, Connection] = {}
+
+    def get(self, sid: str) -> Connection | None:
+        return self._open.get(sid)
+
+    def open(self, sid: str, auth: Any) -> Connection:
+        """Lets a socket in, or refuses the connection."""
+        try:
+            token = auth.get("token") if isinstance(auth, dict) else None
+            if not isinstance(token, str):
+                raise ChatSecError("unauthorized")
+            username, session_id = self._tokens.read_access(token)
+            # In the session's room before the session is looked at: one that ends meanwhile cuts this socket too.
+            self._sio.enter_room(sid, session_room(session_id), namespace=NAMESPACE)
+            if self._sessions.get(session_id) is None:
+                raise ChatSecError("unauthorized")
+        except ChatSecError as error:
+            code = "unavailable" if error.code == "unavailable" else "unauthorized"
+            raise socketio.exceptions.ConnectionRefusedError(code) from error
+        self._sio.enter_room(sid, user_room(username), namespace=NAMESPACE)
+        connection = self._open[sid] = Connection(sid, username, session_id)
+        return connection
+
+    def close(self, sid: str) -> Connection | None:
+        """Forgets a socket that is gone."""
+        return self._open.pop(sid, None)
+
+    def cut(self, session_id: str) -> None:
+        """Ends every socket of a session that has ended, after telling it so."""
+        room = session_room(session_id)
+        self._sio.emit("session:revoked", {}, to=room, namespace=NAMESPACE)
+        for sid, eio_sid in list(self._sio.manager.get_participants(NAMESPACE, room)):
+            self._sio.disconnect(sid, namespace=NAMESPACE)
+            # From beside: closing waits until what is queued for the client is written.
+            self._sio.start_background_task(self._sio.eio.disconnect, eio_sid)

@@ -1,0 +1,82 @@
+"""What has become true, told to those whom it concerns: the domain's `Publisher` on Socket.IO.
+
+Rooms are per user and per session, never per chat: who is told is decided by the members of that moment, so that a
+removal works at once. A packet is encoded once, whoever gets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+import socketio
+
+from chatsec import crypto
+from chatsec.domain.models import Appended, Chat, Json, Mark, NewMessage
+from chatsec.realtime.connection import NAMESPACE, Connections, user_room
+from chatsec.wire.chats import chat_json
+from chatsec.wire.messages import item_json
+
+
+class Gateway:
+    def __init__(self, sio: socketio.Server) -> None:
+        self._sio = sio
+        self._connections: Connections | None = None
+
+    def attach(self, connections: Connections) -> None:
+        """The sockets whose sessions it can cut; they need the services that need a publisher."""
+        self._connections = connections
+
+    def message(self, message: NewMessage, placed: Appended, skip_sid: str | None) -> None:
+        before = crypto.b64u_encode(placed.before)
+        item = item_json(message.chat, placed.seq, placed.received_at, placed.body, before)
+        self._emit("message", orjson.Fragment(item), placed.members, skip_sid)
+
+    def event(self, placed: Appended, views: Mapping[str, Chat]) -> None:
+        before = crypto.b64u_encode(placed.before)
+        for username, chat in views.items():
+            # `chat` is the whole Chat here (§7), where an item has the id.
+            item = orjson.loads(item_json(chat.id, placed.seq, placed.received_at, placed.body, before))
+            self._emit("event", {**item, "chat": chat_json(chat)}, [username])
+
+    def receipt(self, mark: Mark, members: Iterable[str], skip_sid: str | None) -> None:
+        receipt = {
+            "chat": mark.chat,
+            "username": mark.username,
+            "delivered": mark.delivered,
+            "read": mark.read,
+        }
+        self._emit("receipt", receipt, members, skip_sid)
+
+    def typing(
+        self, chat: str, username: str, active: bool, members: Iterable[str], skip_sid: str | None
+    ) -> None:
+        self._emit("typing", {"chat": chat, "username": username, "active": active}, members, skip_sid)
+
+    def chat_removed(self, chat: str, usernames: Iterable[str], skip_sid: str | None = None) -> None:
+        self._emit("chat:removed", {"chat": chat}, usernames, skip_sid)
+
+    def keys(self, username: str, version: int, peers: Iterable[str]) -> None:
+        self._emit("keys", {"username": username, "version": version}, {*peers, username})
+
+    def session_ended(self, session_id: str) -> None:
+        if self._connections is not None:
+            self._connections.cut(session_id)
+
+    def presence_list(self, people: Sequence[Json], sid: str) -> None:
+        self._sio.emit("presence:list", list(people), to=sid, namespace=NAMESPACE)
+
+    def presence(self, changes: Sequence[Json], usernames: Iterable[str], skip_sids: Collection[str]) -> None:
+        self._emit("presence", list(changes), usernames, list(skip_sids))
+
+    def presence_to(self, changes: Sequence[Json], sids: Iterable[str]) -> None:
+        if to := list(sids):
+            self._sio.emit("presence", list(changes), to=to, namespace=NAMESPACE)
+
+    def _emit(
+        self, event: str, data: Any, usernames: Iterable[str], skip_sid: str | list[str] | None = None
+    ) -> None:
+        rooms = [user_room(username) for username in usernames]
+        if rooms:
+            self._sio.emit(event, data, to=rooms, skip_sid=skip_sid, namespace=NAMESPACE)

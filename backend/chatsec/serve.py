@@ -1,0 +1,148 @@
+"""Serves the app on eventlet: listener, WebSockets that are fast and strict, and a stop that leaves nobody waiting.
+
+Eventlet's own WebSocket unmasks byte by byte, accepts permessage-deflate and passes any frame on; here one XOR unmasks,
+compression is never agreed to (ciphertext does not compress), and a frame that no client may send ends the connection.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+import eventlet
+import eventlet.wsgi
+import socketio
+from engineio.async_drivers.eventlet import WebSocketWSGI
+from eventlet import websocket
+
+from chatsec.realtime.packets import acceptable
+
+MAX_CONNECTIONS = 100_000
+MAX_FRAME = 256 * 1024  # bytes of a packet; protocol §8 wants 64 KiB of ciphertext to fit
+MAX_PACKETS = 16  # of one polling request, as engineio decodes them
+SOCKET_TIMEOUT = 60  # seconds that a client may be silent in the middle of a request
+BACKLOG = 1024
+logger = logging.getLogger(__name__)
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Drainable(Protocol):
+    def drain(self) -> None:
+        """Returns when every request and event under way is answered."""
+
+
+def unmask(data: bytes, mask: bytes, length: int | None = None, offset: int = 0) -> bytes:
+    """RFC 6455 §5.3 as one XOR of two large integers; `offset` is how many bytes of the frame came before."""
+    data = data if length is None else data[:length]
+    turned = mask[offset % 4 :] + mask[: offset % 4]
+    size = len(data)
+    key = (turned * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+class _StrictWebSocket(WebSocketWSGI):  # type: ignore[misc]
+    """Engine.IO's WebSocket, which shows its handler no frame that a client may not send."""
+
+    def __init__(self, handler: Callable[[Any], Any], server: Any) -> None:
+        def strict(ws: Any) -> Any:
+            wait = ws.wait
+
+            def judged() -> str | None:
+                frame = wait()
+                return frame if acceptable(frame) else None  # None: the client is gone
+
+            ws.wait = judged
+            return handler(ws)
+
+        super().__init__(strict, server)
+
+
+def harden(sio: socketio.Server) -> None:
+    """Makes this server's WebSockets fast and strict. Once, before it serves."""
+    websocket.RFC6455WebSocket._apply_mask = staticmethod(unmask)
+    sio.eio._async = {**sio.eio._async, "websocket": _StrictWebSocket}
+
+
+def guarded(app: WsgiApp, sio: socketio.Server, path: str = "/socket.io/") -> WsgiApp:
+    """The app, with what Engine.IO would let through or trip over refused before it: compression of WebSockets, and
+    polling requests that hold a packet no client may send (those end the connection)."""
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        if environ["REQUEST_METHOD"] == "POST" and environ.get("PATH_INFO", "").startswith(path):
+            body = _polled(environ)
+            if body is None:
+                sids = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [])
+                if sids and sids[0] in sio.eio.sockets:
+                    sio.start_background_task(sio.eio.disconnect, sids[0])
+                start_response("400 Bad Request", [("Content-Type", "text/plain"), ("Connection", "close")])
+                return [b"not a packet of this protocol"]
+            environ["wsgi.input"] = io.BytesIO(body)
+        return app(environ, start_response)
+
+    return serve
+
+
+def _polled(environ: dict[str, Any]) -> bytes | None:
+    """The body of a polling request, or None if it is none."""
+    size = environ.get("CONTENT_LENGTH") or "0"
+    if not size.isdecimal() or int(size) > MAX_FRAME:
+        return None
+    body: bytes = environ["wsgi.input"].read(int(size))
+    try:
+        packets = body.decode("utf-8").split("\x1e")
+    except UnicodeDecodeError:
+        return None
+    return body if len(packets) <= MAX_PACKETS and all(map(acceptable, packets)) else None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections send at once (TCP_NODELAY); raises OSError if the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = eventlet.listen((host, port), family=family, backlog=BACKLOG, reuse_port=False)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def raise_file_limit() -> None:
+    """As many open sockets as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run(app: WsgiApp, sio: socketio.Server, listener: socket.socket, on_stop: Callable[[], None]) -> None:
+    """Serves until SIGTERM or SIGINT; then takes no more connections, lets `on_stop` drain, and returns."""
+    harden(sio)
+    raise_file_limit()
+    stop = eventlet.event.Event()
+
+    def ask(*_: Any) -> None:
+        if not stop.ready():
+            stop.send()
+
+    # The handler runs between two bytecodes of whatever greenlet: it only schedules.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: eventlet.hubs.get_hub().schedule_call_global(0, ask))
+    server = eventlet.spawn(
+        eventlet.wsgi.server,
+        listener,
+        guarded(app, sio),
+        custom_pool=eventlet.GreenPool(MAX_CONNECTIONS),
+        log=logger,
+        log_output=False,
+        debug=False,
+        socket_timeout=SOCKET_TIMEOUT,
+    )
+    stop.wait()
+    logger.info("stopping")
+    listener.close()
+    on_stop()
+    server.kill()
