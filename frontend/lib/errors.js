@@ -1,8 +1,8 @@
 // The closed list of everything that can go wrong, and the words a person reads for it.
 //
 // Callers compare `code`, never messages. A code is either a server problem code (protocol §8), a failure or
-// warning name of a client (protocol §5), or one of the three names at the end for a server that cannot be
-// reached or understood. Constructing an error with any other code is refused: a new code is added here first.
+// warning name of a client (protocol §5), a rule that a client keeps by itself,
+// or one of the three names at the end for a server that cannot be reached or understood. Constructing an error with any other code is refused: a new code is added here first.
 
 /** Failure and warning names of protocol §5, in the page's order. */
 const CLIENT_FAILURES = {
@@ -133,6 +133,18 @@ const SERVER_PROBLEMS = {
   unavailable: ['Server has a problem', 'It cannot do this at the moment. It is tried again.'],
 };
 
+/** Rules that a client keeps by itself, before anything is sent (protocol §1, §3). */
+const CLIENT_RULES = {
+  consent_needed: [
+    'The server makes the keys of this chat',
+    'Someone else started it. Agree that the server makes its keys before you write in it.',
+  ],
+  keys_unavailable: [
+    'Your keys are not available',
+    'The key backup is missing, outdated, or does not open. New keys are never made without being asked for.',
+  ],
+};
+
 /** What only the transport can report: no answer, a late one, or one that is none. */
 const TRANSPORT_FAILURES = {
   offline: ['No connection', 'The server cannot be reached. It is tried again when the connection is back.'],
@@ -146,7 +158,7 @@ const TRANSPORT_FAILURES = {
  */
 export const FAILURES = Object.freeze(
   Object.fromEntries(
-    Object.entries({ ...CLIENT_FAILURES, ...SERVER_PROBLEMS, ...TRANSPORT_FAILURES }).map(
+    Object.entries({ ...CLIENT_FAILURES, ...SERVER_PROBLEMS, ...CLIENT_RULES, ...TRANSPORT_FAILURES }).map(
       ([name, [title, explain]]) => [name, Object.freeze({ title, explain })],
     ),
   ),

@@ -1,0 +1,160 @@
+/**
+ * Who is known under which keys: a pin per person, and what the server's bundles are worth against it (protocol §2).
+ *
+ * `judgePerson` is pure. A pin moves along unbroken continuity by itself; over a reset only by `accept`, which the
+ * user's tap calls. Bundles that continuity links to a pin are `linked`; those behind or before a reset that nobody
+ * here accepted are `unconfirmed`; a bundle on the far side of a wrong step is of no use at all.
+ */
+
+import { isObject, walkBundles } from './crypto/index.js';
+import { ChatSecError } from './errors.js';
+
+/**
+ * @typedef {{username: string, version: number, keys: string, linked: string[]}} Pin
+ *   `keys` is the bundle hash kh; `linked` all hashes that were ever linked to a pin of theirs
+ * @typedef {{version: number, hash: string, alg: string, kid: string, spki: Uint8Array}} Candidate a signing key of a bundle
+ * @typedef {Object} Person
+ * @property {string} username
+ * @property {Pin|null} pin where the pin is after this answer
+ * @property {Map<string, Candidate[]>} kids signing keys of all usable bundles
+ * @property {Map<string, number>} versions bundle hash → version
+ * @property {Map<string, 'linked'|'unconfirmed'>} trust by bundle hash
+ * @property {import('./crypto/bundle.js').Judged|null} current
+ * @property {string[]} warnings of §5 on the person
+ */
+
+/**
+ * @param {string} username
+ * @param {any} answer as `GET /users/{name}/keys` gives it: the current bundle and its `history`
+ * @param {Pin|null} pin null at a first meeting, which pins the current bundle
+ * @returns {Promise<Person>} throws `bad_answer` if it is not of that form
+ */
+export async function judgePerson(username, answer, pin) {
+  if (!isObject(answer) || answer.username !== username || !Array.isArray(answer.history)) {
+    throw new ChatSecError('bad_answer', 'not the keys of that person');
+  }
+  const walked = await walkBundles(username, pin && { version: pin.version, keys: pin.keys }, [answer, ...answer.history]);
+  const steps = walked.steps.filter(({ bundle }) => bundle !== null);
+  const trust = trustOf(walked.steps, pin);
+  /** @type {Person['kids']} */
+  const kids = new Map();
+  for (const { bundle } of steps) {
+    for (const { alg, kid, spki } of bundle?.signing ?? []) {
+      if (!bundle || !trust.has(bundle.hash)) continue;
+      kids.set(kid, [...(kids.get(kid) ?? []), { version: bundle.version, hash: bundle.hash, alg, kid, spki }]);
+    }
+  }
+  return {
+    username,
+    pin: movedPin(username, walked.current, trust, pin),
+    kids,
+    versions: new Map(steps.map(({ bundle, version }) => [bundle?.hash ?? '', version])),
+    trust,
+    current: walked.current,
+    warnings: warningsOf(walked, trust, pin),
+  };
+}
+
+/**
+ * @param {import('./crypto/bundle.js').Step[]} steps by version @param {Pin|null} pin
+ * @returns {Person['trust']}
+ */
+function trustOf(steps, pin) {
+  const known = new Set(pin ? [pin.keys, ...pin.linked] : [steps.at(-1)?.bundle?.hash]);
+  const linked = steps.map(({ bundle }) => Boolean(bundle && known.has(bundle.hash)));
+  for (let i = 1; i < steps.length; i++) linked[i] ||= linked[i - 1] && steps[i].continuous;
+  for (let i = steps.length - 1; i > 0; i--) linked[i - 1] ||= linked[i] && steps[i].continuous;
+  const first = linked.indexOf(true);
+  /** @type {Person['trust']} */
+  const trust = new Map();
+  let usable = true;
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const { bundle, continuous } = steps[i];
+    if (bundle && (linked[i] || usable)) trust.set(bundle.hash, linked[i] ? 'linked' : 'unconfirmed');
+    // Going back from what is trusted: past an open reset there may be older keys of theirs, past a wrong step not.
+    if (i <= first && !continuous && bundle?.previous !== '') usable = false;
+  }
+  return trust;
+}
+
+/** @param {string} username @param {Person['current']} current @param {Person['trust']} trust @param {Pin|null} pin */
+function movedPin(username, current, trust, pin) {
+  const linked = [...new Set([...(pin?.linked ?? []), ...[...trust].filter(([, how]) => how === 'linked').map(([kh]) => kh)])];
+  const moves = current && trust.get(current.hash) === 'linked' && current.version >= (pin?.version ?? 0);
+  if (moves) return { username, version: current.version, keys: current.hash, linked };
+  return pin && { ...pin, linked };
+}
+
+/** @param {Awaited<ReturnType<typeof walkBundles>>} walked @param {Person['trust']} trust @param {Pin|null} pin */
+function warningsOf({ steps, current }, trust, pin) {
+  const newest = steps.at(-1);
+  const warnings = [];
+  if (newest?.failure) warnings.push(newest.failure === 'invalid_proof' ? 'identity_reset' : 'weak_key');
+  if (pin && (newest?.version ?? 0) < pin.version) warnings.push('server_rollback');
+  else if (pin && current && trust.get(current.hash) !== 'linked') warnings.push('identity_reset');
+  return warnings;
+}
+
+/** The pin that the user's yes makes of the current keys. @param {Person} person @returns {Pin} */
+export function acceptedPin({ username, current, pin }) {
+  if (!current) throw new ChatSecError('weak_key', 'the current keys of this person must not be used');
+  return { username, version: current.version, keys: current.hash, linked: [...new Set([...(pin?.linked ?? []), current.hash])] };
+}
+
+/**
+ * The people this client has met: loads, judges, remembers.
+ * @param {{api: import('./api.js').Api, store: import('./store/port.js').Store, onChange: (username: string) => void}} parts
+ */
+export function createPins({ api, store, onChange }) {
+  /** @type {Map<string, Person>} */
+  const people = new Map();
+  /** @type {Map<string, string>} username → the answer last judged, as text */
+  const judged = new Map();
+
+  /** @param {any} answer */
+  async function take(answer) {
+    const username = String(answer?.username);
+    const text = JSON.stringify(answer);
+    const held = people.get(username);
+    if (held && judged.get(username) === text) return held;
+    const pin = (await store.get('pins', username)) ?? null;
+    const person = await judgePerson(username, answer, pin);
+    if (person.pin && JSON.stringify(person.pin) !== JSON.stringify(pin)) {
+      await store.write([{ kind: 'pins', id: username, value: person.pin }]);
+    }
+    people.set(username, person);
+    judged.set(username, text);
+    onChange(username);
+    return person;
+  }
+
+  const fetchOne = (/** @type {string} */ username) => api.request('GET', `/users/${encodeURIComponent(username)}/keys`);
+
+  return {
+    /** @param {string} username @returns {Person|undefined} */
+    get: (username) => people.get(username),
+    all: () => [...people.values()],
+    take,
+    /** Everyone a chat ever had. @param {string} chat */
+    async loadChat(chat) {
+      const answer = await api.request('GET', `/chats/${chat}/keys`);
+      if (!Array.isArray(answer.items)) throw new ChatSecError('bad_answer', 'keys of a chat are not a list');
+      for (const item of answer.items) await take(item);
+    },
+    /** @param {string} username */
+    load: async (username) => take(await fetchOne(username)),
+    /** The user's yes to the keys as they are now. @param {string} username */
+    async accept(username) {
+      // What the user was shown, not what the server might answer by now.
+      const person = people.get(username) ?? (await take(await fetchOne(username)));
+      const text = judged.get(username) ?? '';
+      await store.write([{ kind: 'pins', id: username, value: acceptedPin(person) }]);
+      judged.delete(username);
+      return take(JSON.parse(text));
+    },
+    clear() {
+      people.clear();
+      judged.clear();
+    },
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * The shapes that pass the library's door, as JSDoc only: what the page draws and what it may ask for.
+ * Nothing here runs. Names follow docs/protocol.md; words for people come from `FAILURES`.
+ *
+ * @typedef {'starting'|'signed_out'|'working'|'ready'} Phase
+ *   `starting`: before `restore()` has answered. `working`: register, login or restore is under way.
+ * @typedef {'offline'|'connecting'|'online'} Connection
+ *
+ * @typedef {Object} Snapshot  Immutable; the same reference until something changes (fits useSyncExternalStore).
+ * @property {Phase} phase
+ * @property {{username: string, displayName: string}|null} user
+ * @property {Connection} connection
+ * @property {ChatView[]} chats  newest activity first
+ * @property {Record<string, PersonView>} people  by username
+ * @property {AccountWarning[]} accountWarnings
+ * @property {Record<string, OpenView>} open  by chat id: the chats whose pages are loaded
+ *
+ * @typedef {{name: string, detail: string}} AccountWarning  `name` is a key of FAILURES
+ *
+ * @typedef {Object} ChatView
+ * @property {string} id
+ * @property {string|null} name   as the chat was named
+ * @property {string} title       the name, else the other members' display names
+ * @property {'server'|'combined'} keyMode
+ * @property {string} createdBy
+ * @property {{username: string, displayName: string, role: 'owner'|'member'}[]} members
+ * @property {number} lastSeq
+ * @property {number} unread
+ * @property {number} epoch
+ * @property {boolean} needsConsent  a `server` chat made by someone else, before the user's first yes (§1)
+ * @property {string[]} warnings     failure names of §5 that concern the whole chat
+ * @property {string[]} typing       usernames
+ * @property {boolean} [removed]     the user is no longer in it; what was loaded stays readable until logout
+ *
+ * @typedef {Object} PersonView
+ * @property {string} username
+ * @property {string} displayName
+ * @property {'online'|'away'|'offline'|'invisible'} status
+ * @property {string|null} lastSeen  RFC 3339
+ * @property {string[]} warnings     `identity_reset`, `weak_key`, `server_rollback`: see acceptKeys
+ *
+ * @typedef {{items: Item[], atStart: boolean, loading: boolean}} OpenView  oldest first
+ * @typedef {MessageItem|EventItem} Item
+ *
+ * @typedef {Object} MessageItem
+ * @property {'message'} kind
+ * @property {string} key        stable across queued → sent; use it as the React key
+ * @property {string} id         '' when the message is so malformed that it has none
+ * @property {number|null} seq   null while queued
+ * @property {string} from       username the message claims; judged by `state`
+ * @property {string|null} at    the author's clock, RFC 3339; informative
+ * @property {string|null} receivedAt  the server's word, RFC 3339
+ * @property {string} alg
+ * @property {boolean} mine
+ * @property {'verified'|'failed'|'queued'|'sent'|'delivered'|'read'} state
+ *   others' messages: verified, failed. Own: queued, sent, delivered, read, failed.
+ * @property {string|null} reason   failure name of §5, or a problem code of §8 for an own message that was refused
+ * @property {string|null} explain  the reason in words
+ * @property {string[]} warnings    `chain_gap`, `chain_fork`, `history_fork`, `server_rollback`, `unconfirmed_key`
+ * @property {Payload|null} payload null while it cannot be shown
+ *
+ * @typedef {Object} Payload  as sent, with what later edits, deletions and reactions made of it
+ * @property {string} type             `text`; any other string is shown as such, never dropped
+ * @property {string} [body]
+ * @property {string} [reply_to]
+ * @property {boolean} [edited]
+ * @property {boolean} [deleted]
+ * @property {Record<string, string[]>} [reactions]  emoji → usernames
+ *
+ * @typedef {Object} EventItem
+ * @property {'event'} kind
+ * @property {string} key
+ * @property {number} seq
+ * @property {{kind: string, by: string, usernames: string[], epoch: number}} event
+ * @property {string} receivedAt
+ * @property {string[]} warnings
+ *
+ * @typedef {Object} User  one hit of findPeople
+ * @property {string} username
+ * @property {string} displayName
+ * @property {string} status
+ * @property {string|null} lastSeen
+ * @property {boolean} hasKeys  false: nobody can start a chat with them yet
+ *
+ * @typedef {{step: string, done: number, of: number}} Progress
+ *   step: `password`, `keys`, `account`, `backup`, `history`
+ *
+ * @typedef {Object} ChatChange
+ * @property {'add'|'remove'|'role'|'rename'|'rekey'} kind
+ * @property {string[]} [usernames]
+ * @property {'owner'|'member'} [role]
+ * @property {string} [name]
+ *
+ * @typedef {Object} Client
+ * @property {(listener: () => void) => () => void} subscribe  synchronous; returns unsubscribe
+ * @property {() => Snapshot} getSnapshot  synchronous
+ * @property {() => Promise<boolean>} restore  resume from the refresh cookie and the stored keys; false if there is nothing to resume
+ * @property {(account: {username: string, displayName: string, password: string},
+ *   options?: {onProgress?: (p: Progress) => void}) => Promise<void>} register
+ * @property {(account: {username: string, password: string},
+ *   options?: {onProgress?: (p: Progress) => void}) => Promise<void>} login
+ * @property {() => Promise<void>} logout  ends the session and clears everything stored
+ * @property {(query: string) => Promise<User[]>} findPeople
+ * @property {(chat: {usernames: string[], name?: string}) => Promise<string>} startChat  the new chat's id
+ * @property {(id: string) => Promise<void>} eraseChat
+ * @property {(id: string) => Promise<void>} leaveChat
+ * @property {(id: string, change: ChatChange) => Promise<void>} changeChat
+ * @property {(id: string) => Promise<void>} openChat   loads and verifies the newest page, then stays live
+ * @property {(id: string) => Promise<void>} loadOlder
+ * @property {(id: string) => void} closeChat  synchronous
+ * @property {(id: string, payload: {body: string, reply_to?: string}, alg?: string) => Promise<string>} send
+ *   the message id; it stands in the snapshot as `queued` before this resolves. Throws `consent_needed` before acceptServerMade.
+ * @property {(chatId: string, id: string) => Promise<void>} retry    try a failed own message again
+ * @property {(chatId: string, id: string) => Promise<void>} discard  drop a failed own message
+ * @property {(chatId: string) => Promise<void>} acceptServerMade
+ * @property {(username: string) => Promise<void>} acceptKeys  moves the pin to the keys shown now
+ * @property {(chatId: string) => Promise<void>} markRead
+ * @property {(chatId: string, active: boolean) => Promise<void>} typing
+ * @property {(status: 'online'|'away'|'invisible') => Promise<void>} setStatus
+ * @property {(on: boolean) => Promise<void>} watchDirectory
+ * @property {() => void} close  ends the socket and the worker, keeps the session and the store (for tests and bots)
+ *
+ * @typedef {import('./store/port.js').Store} Store
+ */
+
+export {};
