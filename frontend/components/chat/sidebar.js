@@ -29,7 +29,7 @@ export function Sidebar({ chats, openId, onNewChat, onOpen }) {
           </div>
         ))}
         <div className={styles.heading}>
-          <h2>Chats</h2>
+          <h1>Chats</h1>
           <Button kind="primary" small onClick={() => onNewChat()}>
             <Icon name="plus" size="small" /> New chat
           </Button>
