@@ -1,0 +1,19 @@
+// Writes the vectors that this side makes: `node tests/vectors/make.js` in frontend/. The same bytes every time; the
+// other side reproduces them, and so do the tests beside this file.
+
+import { writeFileSync } from 'node:fs';
+import * as backup from './makers/backup.js';
+import * as dsa from './makers/dsa.js';
+import * as envelope from './makers/envelope.js';
+import * as padding from './makers/padding.js';
+import * as password from './makers/password.js';
+import * as wrap from './makers/wrap.js';
+
+const MAKERS = { backup, dsa, envelope, padding, password, wrap };
+
+for (const [name, { make }] of Object.entries(MAKERS)) {
+  const { construction, source, cases } = await make();
+  const file = { construction, source, made_by: 'javascript', cases };
+  const path = new URL(`../../../tests/vectors/${name}.json`, import.meta.url);
+  writeFileSync(path, `${JSON.stringify(file, null, 1)}\n`);
+}
