@@ -70,11 +70,15 @@ class AccountStore(Protocol):
         bundle: Bundle | None,
         state: Json | None,
         keep_session: str,
-    ) -> None:
-        """A new password with all that goes with it, and the end of all sessions but `keep_session`; as `add_bundle`."""
+        replaces: bytes | None = None,
+    ) -> list[str]:
+        """A new password with all that goes with it, as `add_bundle`; all sessions but `keep_session` end: their ids.
+        None keeps backup, bundle, state and recovery hash as they are. `wrong_password` if `replaces` is given and is
+        not the stored hash any more."""
 
-    def end(self, username: str, at: int) -> None:
-        """The account ends with its sessions; password, kdf, recovery hash, backup and state are forgotten."""
+    def end(self, username: str, at: int) -> list[str]:
+        """The account ends with its sessions, whose ids it answers; password, kdf, recovery hash, backup and state are
+        forgotten."""
 
 
 class KeyStore(Protocol):
@@ -98,7 +102,7 @@ class SessionStore(Protocol):
 
     def end(self, session_id: str) -> None: ...
 
-    def end_idle(self, used_before: int, created_before: int) -> list[str]:
+    def end_idle(self, used_before: int, created_before: int) -> Sequence[str]:
         """Ends sessions unused since, or older than; answers their ids."""
 
 
@@ -124,7 +128,7 @@ class ChatStore(Protocol):
         """Items low ≤ seq ≤ high, ascending."""
 
     def chain(self, chat: str, seq: int) -> bytes:
-        """c_seq; 32 zero bytes for 0."""
+        """c_seq; 32 zero bytes for 0. `not_found` if there is no such item (any more)."""
 
     def epoch_at(self, chat: str, seq: int) -> int:
         """The number of the epoch that holds at `seq`."""
@@ -315,7 +319,9 @@ class Tokens(Protocol):
         """Good for 10 minutes, and for one password: it dies with `password_hash`."""
 
     def read_recovery(self, token: str) -> tuple[str, str]:
-        """(username, fingerprint of the password hash it was made for)."""
+        """(username, `fingerprint` of the password hash it was made for); `unauthorized` or `token_expired`."""
+
+    def fingerprint(self, password_hash: bytes) -> str: ...
 
     def decoy_salt(self, username: str) -> bytes:
         """16 bytes, stable for a name: the salt of people who do not exist."""

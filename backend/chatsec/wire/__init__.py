@@ -56,7 +56,7 @@ def as_invalid(error: ValidationError) -> ChatSecError:
 # ---------------------------------------------------------------- numbers
 
 
-def _integral(value: Any) -> Any:
+def integral(value: Any) -> Any:
     """2.0 is 2: a number is an integral value however written. pydantic's strict int refuses the rest."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -76,8 +76,8 @@ def _one(value: Any) -> Any:
     return 1
 
 
-Number = Annotated[int, Field(ge=0, le=MAX_NUMBER), BeforeValidator(_integral)]
-Positive = Annotated[int, Field(ge=1, le=MAX_NUMBER), BeforeValidator(_integral)]
+Number = Annotated[int, Field(ge=0, le=MAX_NUMBER), BeforeValidator(integral)]
+Positive = Annotated[int, Field(ge=1, le=MAX_NUMBER), BeforeValidator(integral)]
 FormatOne = Annotated[int, Field(ge=1, le=1), BeforeValidator(_one)]
 """`"v": 1`."""
 QueryNumber = Annotated[int, Field(ge=0, le=MAX_NUMBER), BeforeValidator(_digits)]
@@ -126,6 +126,8 @@ def is_username(value: str) -> bool:
 
 
 Text = Annotated[str, AfterValidator(_clean), Field(max_length=1024)]
+Password = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=1024)]
+"""What is typed or derived; how long a new one must be is the domain's to say."""
 DisplayName = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=64)]
 ChatName = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=128)]
 Username = Annotated[
@@ -146,10 +148,9 @@ def b64u(*, exactly: int | None = None, at_least: int = 0, at_most: int | None =
     low, high = (exactly, exactly) if exactly is not None else (at_least, at_most)
 
     def check(value: str) -> str:
-        try:
-            size = len(b64u_decode(value))
-        except ChatSecError as error:
-            raise ValueError("not base64url in its one spelling") from error
+        if not _is_b64u(value):
+            raise ValueError("not base64url in its one spelling")
+        size = len(value) * 3 // 4
         if size < low or (high is not None and size > high):
             raise ValueError(f"must be {low} bytes" if low == high else f"must be {low} to {high} bytes")
         return value
@@ -159,8 +160,27 @@ def b64u(*, exactly: int | None = None, at_least: int = 0, at_most: int | None =
     return Annotated[str, AfterValidator(check), Field(max_length=longest, json_schema_extra=schema)]
 
 
+def _hash_or_empty(value: str) -> str:
+    if value and (len(value) != 43 or not _is_b64u(value)):
+        raise ValueError("neither empty nor 32 bytes as b64u")
+    return value
+
+
+def _is_b64u(value: str) -> bool:
+    try:
+        b64u_decode(value)
+    except ChatSecError:
+        return False
+    return True
+
+
 Hash = b64u(exactly=32)
 """43 characters: a hash, a kid, an auth."""
+HashOrEmpty = Annotated[
+    str,
+    AfterValidator(_hash_or_empty),
+    Field(max_length=43, json_schema_extra={"pattern": "^([A-Za-z0-9_-]{43})?$"}),
+]
 
 
 # ---------------------------------------------------------------- what several routes take or give
