@@ -1,7 +1,7 @@
 """`Offload` without an event loop: work runs where it is asked for, and `start` makes a real thread.
 
-For tests of services and stores that need no eventlet. Several threads may share one: `serial` holds a lock, as the
-port's single writer wants.
+For tests of services and stores that need no eventlet. Several threads may share one: `serial` holds a lock, as
+the port's single writer wants.
 """
 
 from __future__ import annotations

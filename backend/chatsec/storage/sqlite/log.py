@@ -118,8 +118,7 @@ class _Batch:
             return refused
         head = at.head
         before = head.chain
-        head.chain = crypto.chain_step(before, message.hash)
-        head.last_seq += 1
+        sequence.advance(head, message.hash)
         self._rows.append(
             (
                 place(at.no, head.last_seq),
@@ -174,8 +173,7 @@ class _Batch:
         head = at.head
         before, were = head.chain, head.members
         sequence.apply_event(head, event, self._at)
-        head.chain = crypto.chain_step(before, sequence.event_hash(event, head.epoch))
-        head.last_seq += 1
+        sequence.advance(head, sequence.event_hash(event, head.epoch))
         body = sequence.event_body(event, head.epoch)
         self._rows.append((place(at.no, head.last_seq), self._at, head.chain, body, at.no, None, None))
         self._store_change(at, event, were)
@@ -198,8 +196,7 @@ class _Batch:
             " VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)",
             (event.chat, name, key_mode, event.by, self._at, event.chat_data.request),
         )
-        head = Head(event.chat, name, key_mode, event.by, self._at, 0, crypto.CHAIN_START, 0, 0, self._at, {})
-        at = self.places[event.chat] = _Place(cursor.lastrowid or 0, head)
+        at = self.places[event.chat] = _Place(cursor.lastrowid or 0, sequence.new_head(event, self._at))
         return at
 
     def _store_change(self, at: _Place, event: NewEvent, were: Mapping[str, Member]) -> None:
@@ -304,11 +301,13 @@ def load_place(connection: sqlite3.Connection, chat: str) -> _Place | None:
 
 
 def chain_at(connection: sqlite3.Connection, no: int, seq: int) -> bytes:
-    """c_seq of the chat numbered `no`."""
+    """c_seq of the chat numbered `no`; `not_found` if it has no such item."""
     if seq == 0:
         return crypto.CHAIN_START
-    (chain,) = connection.execute("SELECT chain FROM items WHERE place = ?", (place(no, seq),)).fetchone()
-    return bytes(chain)
+    row = connection.execute("SELECT chain FROM items WHERE place = ?", (place(no, seq),)).fetchone()
+    if row is None:
+        raise ChatSecError("not_found")
+    return bytes(row[0])
 
 
 def current_keys(connection: sqlite3.Connection, usernames: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,40 @@
+"""Where a chat in memory stands: the fold of its items, from a snapshot upwards. Pure; callers hold a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from chatsec.domain import sequence
+from chatsec.domain.models import Head, NewEpoch, NewEvent
+from chatsec.storage.memory.data import ChatTable, MemoryData, StoredItem
+
+
+def head_of(data: MemoryData, chat: str) -> Head | None:
+    """A head of one's own; None where there is no such chat, or not yet its first item."""
+    table = data.chats.get(chat)
+    return fold(table, replace(table.snapshot) if table.snapshot else None) if table else None
+
+
+def fold(table: ChatTable, head: Head | None) -> Head | None:
+    """Moves `head` over all items above it; None starts at the first."""
+    for item in _above(table, head.last_seq if head else 0):
+        event = event_of(table, item)
+        if event is not None:
+            head = head or sequence.new_head(event, item.received_at)
+            sequence.apply_event(head, event, item.received_at)
+        assert head is not None  # item 1 is an event
+        head.chain, head.last_seq = item.chain, item.seq
+    return head
+
+
+def event_of(table: ChatTable, item: StoredItem) -> NewEvent | None:
+    """The event of an event item, with the wraps of the one attempt at its epoch that it names."""
+    if item.event is None or not item.attempt:
+        return item.event
+    return replace(item.event, epoch=NewEpoch(item.epoch, table.wraps[item.attempt]))
+
+
+def _above(table: ChatTable, seq: int) -> Iterator[StoredItem]:
+    while item := table.items.get(seq := seq + 1):
+        yield item

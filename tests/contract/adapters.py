@@ -1,0 +1,91 @@
+"""The stores under test, each with what a test must do to it from outside: a crash, a second writer, a full disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chatsec.domain.ports import Storage
+from chatsec.errors import ChatSecError
+from chatsec.storage.memory import MemoryData, MemoryStorage
+from chatsec.storage.sqlite import SqliteStorage
+
+from tests.support.direct import DirectOffload
+
+
+class SqliteAdapter:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._opened: list[SqliteStorage] = []
+        self.storage = self._open(directory / "0.db")
+
+    def _open(self, path: Path) -> SqliteStorage:
+
+        self._opened.append(SqliteStorage(path, DirectOffload()))
+        return self._opened[-1]
+
+    def crash(self) -> Storage:
+        """What a new process finds: the file and its log as they lie there now, nothing closed or folded in."""
+        old = self._directory / f"{len(self._opened) - 1}.db"
+        new = self._directory / f"{len(self._opened)}.db"
+        shutil.copy(old, new)
+        shutil.copy(f"{old}-wal", f"{new}-wal")
+        self.storage = self._open(new)
+        return self.storage
+
+    @contextmanager
+    def failing(self, after: int) -> Iterator[None]:
+        """The disk is full when about `after` more pages are taken."""
+        writer = self._opened[-1]._database._writer
+        (pages,) = writer.execute("PRAGMA page_count").fetchone()
+        writer.execute(f"PRAGMA max_page_count = {pages + after}")
+        try:
+            yield
+        finally:
+            writer.execute("PRAGMA max_page_count = 1073741823")
+
+    def close(self) -> None:
+        for storage in self._opened:
+            storage.close()
+
+
+class MemoryAdapter:
+    def __init__(self, directory: Path) -> None:
+        self._data = MemoryData()
+        self._offload = Breakable()
+        self.storage: Storage = MemoryStorage(self._offload, self._data)
+
+    def crash(self) -> Storage:
+        """A new writer, which remembers nothing."""
+        self.storage = MemoryStorage(self._offload, self._data)
+        return self.storage
+
+    @contextmanager
+    def failing(self, after: int) -> Iterator[None]:
+        """The store is out of reach from the access after the next `after` on."""
+        self._offload.left = after
+        try:
+            yield
+        finally:
+            self._offload.left = None
+
+    def close(self) -> None:
+        self.storage.close()
+
+
+class Breakable(DirectOffload):
+    """Lets `left` accesses pass, then none."""
+
+    left: int | None = None
+
+    def turn(self) -> None:
+        if self.left is None:
+            return
+        if self.left <= 0:
+            raise ChatSecError("unavailable", "the store is out of reach")
+        self.left -= 1
+
+
+ADAPTERS = {"memory": MemoryAdapter, "sqlite": SqliteAdapter}
