@@ -29,7 +29,10 @@ export function judgeEpoch(epoch, brief = false) {
   check(isObject(epoch) && isOrdinal(epoch.number) && isOrdinal(epoch.opened_seq), 'epoch');
   if (brief && epoch.members === undefined) return epoch;
   check(Array.isArray(epoch.members) && epoch.members.every(isUsername), 'epoch');
-  check((epoch.kid === null || isHash(epoch.kid)) && (epoch.wrapped === null || isText(epoch.wrapped)), 'epoch');
+  check(
+    (epoch.kid === null || isHash(epoch.kid)) && (epoch.wrapped === null || isText(epoch.wrapped)),
+    'epoch',
+  );
   return epoch;
 }
 
@@ -46,7 +49,10 @@ export function judgeChat(chat, brief = false) {
   check(isObject(chat) && isUuid(chat.id) && (chat.name === null || isText(chat.name)), 'chat');
   check(isText(chat.key_mode) && isUsername(chat.created_by), 'chat');
   check(Array.isArray(chat.members) && chat.members.every(isMember), 'chat');
-  check(isCount(chat.first_seq) && isCount(chat.last_seq) && isMarks(chat.read) && isMarks(chat.delivered), 'chat');
+  check(
+    isCount(chat.first_seq) && isCount(chat.last_seq) && isMarks(chat.read) && isMarks(chat.delivered),
+    'chat',
+  );
   judgeEpoch(chat.epoch, brief);
   return chat;
 }
@@ -59,9 +65,15 @@ export function judgePage(page, { after, before }) {
   check(isObject(page) && Array.isArray(page.items) && isHash(page.before) && isCount(page.last_seq), 'page');
   check(Array.isArray(page.epochs) && page.items.every(isObject), 'page');
   page.epochs.forEach((/** @type {any} */ epoch) => judgeEpoch(epoch));
-  check(page.items.every((/** @type {any} */ item) => isOrdinal(item.seq) && isTime(item.received_at)), 'page');
+  check(
+    page.items.every((/** @type {any} */ item) => isOrdinal(item.seq) && isTime(item.received_at)),
+    'page',
+  );
   const seqs = page.items.map((/** @type {any} */ item) => item.seq);
-  check(seqs.every((/** @type {number} */ seq, /** @type {number} */ i) => i === 0 || seq > seqs[i - 1]), 'page order');
+  check(
+    seqs.every((/** @type {number} */ seq, /** @type {number} */ i) => i === 0 || seq > seqs[i - 1]),
+    'page order',
+  );
   if (after !== undefined && seqs.length > 0) check(seqs[0] > after, 'page');
   if (before !== undefined && seqs.length > 0) check(seqs.at(-1) < before, 'page');
   return page;
@@ -70,7 +82,10 @@ export function judgePage(page, { after, before }) {
 /** @param {any} user @returns {User} */
 export function judgeUser(user) {
   check(isObject(user) && isUsername(user.username) && isText(user.display_name), 'user');
-  check(isText(user.status) && (user.last_seen === null || isTime(user.last_seen)) && isCount(user.keys_version), 'user');
+  check(
+    isText(user.status) && (user.last_seen === null || isTime(user.last_seen)) && isCount(user.keys_version),
+    'user',
+  );
   return user;
 }
 
@@ -82,12 +97,18 @@ export function judgeItems(answer, judge) {
 
 /** The ack of a message. @param {any} ack @param {{chat: string, id: string}} sent */
 export function judgeAck(ack, { chat, id }) {
-  check(ack.chat === chat && ack.id === id && isOrdinal(ack.seq) && isTime(ack.received_at) && isHash(ack.before), 'ack');
+  check(
+    ack.chat === chat && ack.id === id && isOrdinal(ack.seq) && isTime(ack.received_at) && isHash(ack.before),
+    'ack',
+  );
   return /** @type {{seq: number, received_at: string, before: string, duplicate?: boolean}} */ (ack);
 }
 
 /** A pushed item's frame. @param {any} item */
 export function judgePushed(item) {
-  check(isObject(item) && isOrdinal(item.seq) && isTime(item.received_at) && isHash(item.before), 'pushed item');
+  check(
+    isObject(item) && isOrdinal(item.seq) && isTime(item.received_at) && isHash(item.before),
+    'pushed item',
+  );
   return item;
 }

@@ -60,7 +60,11 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
     try {
       const response = await fetch(url, {
         method,
-        headers: { accept: 'application/json', ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          accept: 'application/json',
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
         body: body === undefined ? undefined : JSON.stringify(body),
         credentials: refreshIn === 'cookie' ? (apiUrl ? 'include' : 'same-origin') : 'omit',
         cache: 'no-store',
@@ -69,7 +73,10 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
       return { response, bytes: new Uint8Array(await response.arrayBuffer()) };
     } catch (error) {
       const late = error?.name === 'TimeoutError' || error?.name === 'AbortError';
-      throw new ChatSecError(late ? 'timeout' : 'offline', `${method} ${path}: ${error?.message ?? 'no answer'}`);
+      throw new ChatSecError(
+        late ? 'timeout' : 'offline',
+        `${method} ${path}: ${error?.message ?? 'no answer'}`,
+      );
     }
   }
 
@@ -86,7 +93,12 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
     if (!account) throw new ChatSecError('unauthorized', 'no session is stored');
     const answer =
       refreshIn === 'cookie'
-        ? await attempt('POST', '/auth/refresh', { body: { refresh_in: 'cookie' } }, { 'x-csrf-token': account.csrfToken ?? '' })
+        ? await attempt(
+            'POST',
+            '/auth/refresh',
+            { body: { refresh_in: 'cookie' } },
+            { 'x-csrf-token': account.csrfToken ?? '' },
+          )
         : await attempt('POST', '/auth/refresh', { body: { refresh_token: account.refreshToken ?? '' } }, {});
     takeAccess(answer);
     await keepTokens(account, answer);
@@ -127,7 +139,10 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
     async startSession(answer) {
       const { user } = answer;
       takeAccess(answer);
-      const bad = refreshIn === 'cookie' ? typeof answer.csrf_token !== 'string' : typeof answer.refresh_token !== 'string';
+      const bad =
+        refreshIn === 'cookie'
+          ? typeof answer.csrf_token !== 'string'
+          : typeof answer.refresh_token !== 'string';
       if (bad) throw new ChatSecError('bad_answer', 'no way to refresh in the answer');
       await keepTokens({ username: user.username, displayName: user.display_name }, answer);
     },
@@ -149,7 +164,8 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
       try {
         return await attempt(method, path, options, await bearer());
       } catch (error) {
-        const stale = error instanceof ChatSecError && error.extra.status === 401 && error.code !== 'invalid_credentials';
+        const stale =
+          error instanceof ChatSecError && error.extra.status === 401 && error.code !== 'invalid_credentials';
         if (!stale) throw error;
         await refresh();
         return attempt(method, path, options, await bearer());
@@ -161,7 +177,9 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
 /** @param {Record<string, unknown>} [query] */
 function queryText(query) {
   const pairs = Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== null);
-  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs.map(([name, value]) => [name, String(value)]))}`;
+  return pairs.length === 0
+    ? ''
+    : `?${new URLSearchParams(pairs.map(([name, value]) => [name, String(value)]))}`;
 }
 
 /** @param {Response} response @param {Uint8Array} bytes @param {string} type */
@@ -182,7 +200,13 @@ function problem(response, bytes) {
   const after = Number(response.headers.get('retry-after'));
   const common = { status: response.status, ...(after > 0 && { retry_after: after }) };
   try {
-    const { code, detail, type: _type, title: _title, ...extra } = readJson(response, bytes, 'application/problem+json');
+    const {
+      code,
+      detail,
+      type: _type,
+      title: _title,
+      ...extra
+    } = readJson(response, bytes, 'application/problem+json');
     if (isFailure(code)) {
       return new ChatSecError(code, typeof detail === 'string' ? detail : undefined, { ...extra, ...common });
     }

@@ -99,7 +99,8 @@ export function createKeyring({ api, store, runner, kdf }) {
       tell('backup', 3, 4);
       const { key_backup: stored } = await api.request('GET', '/me/key-backup');
       const read = await openStored(username, stored, passwordKey);
-      if (!sameKeys(read.secrets, secrets)) throw new ChatSecError('keys_unavailable', 'the stored backup holds other keys');
+      if (!sameKeys(read.secrets, secrets))
+        throw new ChatSecError('keys_unavailable', 'the stored backup holds other keys');
       passwordKey.fill(0);
       read.backupKey.fill(0);
       await keep(username, secrets, backupKey, { version: 1, hash });
@@ -119,7 +120,8 @@ export function createKeyring({ api, store, runner, kdf }) {
       tell('account', 1, 3);
       const body = { username, password: auth, refresh_in: api.refreshIn };
       const answer = await api.request('POST', '/auth/login', { body, auth: false });
-      if (answer.user?.username !== username) throw new ChatSecError('bad_answer', 'logged in as somebody else');
+      if (answer.user?.username !== username)
+        throw new ChatSecError('bad_answer', 'logged in as somebody else');
       await api.startSession(answer);
       tell('keys', 2, 3);
       const { secrets, backupKey } = await openStored(username, answer.key_backup, passwordKey);
@@ -130,7 +132,10 @@ export function createKeyring({ api, store, runner, kdf }) {
       const bundle = await api.request('GET', `/users/${encodeURIComponent(username)}/keys`);
       const judged = await ownBundle(username, bundle);
       const foreign = !judged || judged.version !== secrets.keys_version || !holds(judged, secrets.keys);
-      await keep(username, secrets, backupKey, { version: secrets.keys_version, hash: foreign ? '' : (judged?.hash ?? '') });
+      await keep(username, secrets, backupKey, {
+        version: secrets.keys_version,
+        hash: foreign ? '' : (judged?.hash ?? ''),
+      });
       return { answer, bundle, foreign };
     },
 
@@ -178,7 +183,10 @@ export function createKeyring({ api, store, runner, kdf }) {
     /** Encrypts what waits in the store. @param {Uint8Array} plaintext @param {Uint8Array} aad */
     async seal(plaintext, aad) {
       const iv = randomBytes(12);
-      return { iv, ciphertext: await aesGcmEncrypt(/** @type {CryptoKey} */ (storageKey), iv, plaintext, aad) };
+      return {
+        iv,
+        ciphertext: await aesGcmEncrypt(/** @type {CryptoKey} */ (storageKey), iv, plaintext, aad),
+      };
     },
     storageKey: () => /** @type {CryptoKey} */ (storageKey),
 
@@ -211,7 +219,8 @@ async function openStored(username, backup, passwordKey) {
 }
 
 /** @param {import('./crypto/backup.js').Secrets} a @param {import('./crypto/backup.js').Secrets} b */
-const sameKeys = (a, b) => a.keys_version === b.keys_version && JSON.stringify(a.keys) === JSON.stringify(b.keys);
+const sameKeys = (a, b) =>
+  a.keys_version === b.keys_version && JSON.stringify(a.keys) === JSON.stringify(b.keys);
 
 /** The bundle if it passes every check, else null. @param {string} username @param {unknown} bundle */
 async function ownBundle(username, bundle) {
@@ -234,7 +243,9 @@ const newStorageKey = () =>
 
 /** B, usable for backups and for client state, readable for neither. @param {Uint8Array} backupKey */
 async function holdBackupKey(backupKey) {
-  const derive = await globalThis.crypto.subtle.importKey('raw', new Uint8Array(backupKey), 'HKDF', false, ['deriveBits']);
+  const derive = await globalThis.crypto.subtle.importKey('raw', new Uint8Array(backupKey), 'HKDF', false, [
+    'deriveBits',
+  ]);
   return { key: await importAesKey(backupKey), derive };
 }
 

@@ -33,7 +33,10 @@ export async function judgePerson(username, answer, pin) {
   if (!isObject(answer) || answer.username !== username || !Array.isArray(answer.history)) {
     throw new ChatSecError('bad_answer', 'not the keys of that person');
   }
-  const walked = await walkBundles(username, pin && { version: pin.version, keys: pin.keys }, [answer, ...answer.history]);
+  const walked = await walkBundles(username, pin && { version: pin.version, keys: pin.keys }, [
+    answer,
+    ...answer.history,
+  ]);
   const steps = walked.steps.filter(({ bundle }) => bundle !== null);
   const trust = trustOf(walked.steps, pin);
   /** @type {Person['kids']} */
@@ -41,7 +44,10 @@ export async function judgePerson(username, answer, pin) {
   for (const { bundle } of steps) {
     for (const { alg, kid, spki } of bundle?.signing ?? []) {
       if (!bundle || !trust.has(bundle.hash)) continue;
-      kids.set(kid, [...(kids.get(kid) ?? []), { version: bundle.version, hash: bundle.hash, alg, kid, spki }]);
+      kids.set(kid, [
+        ...(kids.get(kid) ?? []),
+        { version: bundle.version, hash: bundle.hash, alg, kid, spki },
+      ]);
     }
   }
   return {
@@ -79,7 +85,12 @@ function trustOf(steps, pin) {
 
 /** @param {string} username @param {Person['current']} current @param {Person['trust']} trust @param {Pin|null} pin */
 function movedPin(username, current, trust, pin) {
-  const linked = [...new Set([...(pin?.linked ?? []), ...[...trust].filter(([, how]) => how === 'linked').map(([kh]) => kh)])];
+  const linked = [
+    ...new Set([
+      ...(pin?.linked ?? []),
+      ...[...trust].filter(([, how]) => how === 'linked').map(([kh]) => kh),
+    ]),
+  ];
   const moves = current && trust.get(current.hash) === 'linked' && current.version >= (pin?.version ?? 0);
   if (moves) return { username, version: current.version, keys: current.hash, linked };
   return pin && { ...pin, linked };
@@ -98,7 +109,12 @@ function warningsOf({ steps, current }, trust, pin) {
 /** The pin that the user's yes makes of the current keys. @param {Person} person @returns {Pin} */
 export function acceptedPin({ username, current, pin }) {
   if (!current) throw new ChatSecError('weak_key', 'the current keys of this person must not be used');
-  return { username, version: current.version, keys: current.hash, linked: [...new Set([...(pin?.linked ?? []), current.hash])] };
+  return {
+    username,
+    version: current.version,
+    keys: current.hash,
+    linked: [...new Set([...(pin?.linked ?? []), current.hash])],
+  };
 }
 
 /**
@@ -128,7 +144,8 @@ export function createPins({ api, store, onChange }) {
     return person;
   }
 
-  const fetchOne = (/** @type {string} */ username) => api.request('GET', `/users/${encodeURIComponent(username)}/keys`);
+  const fetchOne = (/** @type {string} */ username) =>
+    api.request('GET', `/users/${encodeURIComponent(username)}/keys`);
 
   return {
     /** @param {string} username @returns {Person|undefined} */

@@ -24,7 +24,10 @@ export function createRunner() {
       const call = open.get(id);
       open.delete(id);
       if (!failure) call?.resolve(value);
-      else call?.reject(failure.code ? new ChatSecError(failure.code, failure.detail) : new Error(failure.detail));
+      else
+        call?.reject(
+          failure.code ? new ChatSecError(failure.code, failure.detail) : new Error(failure.detail),
+        );
     });
     started.addEventListener('error', (event) => {
       const calls = [...open.values()];

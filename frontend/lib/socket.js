@@ -12,7 +12,17 @@ import { ChatSecError, isFailure } from './errors.js';
 const ACK_MS = 15_000;
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 20_000;
-const PUSHED = ['message', 'event', 'receipt', 'typing', 'presence', 'presence:list', 'chat:removed', 'keys', 'session:revoked'];
+const PUSHED = [
+  'message',
+  'event',
+  'receipt',
+  'typing',
+  'presence',
+  'presence:list',
+  'chat:removed',
+  'keys',
+  'session:revoked',
+];
 
 /**
  * @typedef {Object} Socket

@@ -4,7 +4,14 @@
  * Refuses a task that is not in the table. Private keys that come wrapped are opened here only, and zeroed.
  */
 
-import { aesGcmDecrypt, deriveLogin, encodeText, generateKeys, importPrivate, sealEnvelope } from './crypto/index.js';
+import {
+  aesGcmDecrypt,
+  deriveLogin,
+  encodeText,
+  generateKeys,
+  importPrivate,
+  sealEnvelope,
+} from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
 /** @type {Record<string, (args: any) => Promise<any>>} */
@@ -41,10 +48,14 @@ export function serve(scope) {
       scope.postMessage({ id, value: await runTask(task, args) });
     } catch (error) {
       const named = error instanceof ChatSecError;
-      scope.postMessage({ id, failure: { code: named ? error.code : null, detail: error?.message ?? String(error) } });
+      scope.postMessage({
+        id,
+        failure: { code: named ? error.code : null, detail: error?.message ?? String(error) },
+      });
     }
   });
 }
 
 // A module worker is this file itself; a page or Node that imports it has no such scope.
-if (typeof WorkerGlobalScope !== 'undefined' && globalThis instanceof WorkerGlobalScope) serve(globalThis);
+const scope = /** @type {any} */ (globalThis);
+if (scope.WorkerGlobalScope && scope instanceof scope.WorkerGlobalScope) serve(scope);

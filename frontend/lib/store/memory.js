@@ -23,7 +23,11 @@ export function memoryStore() {
     },
     async write(ops) {
       // Cloned first, so that a value that cannot be kept changes nothing.
-      const ready = ops.map((op) => ({ op, at: table(op.kind), copy: 'value' in op ? structuredClone(op.value) : null }));
+      const ready = ops.map((op) => ({
+        op,
+        at: table(op.kind),
+        copy: 'value' in op ? structuredClone(op.value) : null,
+      }));
       for (const { op, at, copy } of ready) {
         if ('value' in op) at.set(op.id, copy);
         else at.delete(op.id);

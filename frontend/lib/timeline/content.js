@@ -83,7 +83,8 @@ function reach(seq, me, { members, delivered, read }) {
   const all = (/** @type {Record<string, number>} */ marks) =>
     others.length > 0 && others.every(({ username }) => (marks[username] ?? 0) >= seq);
   if (all(read)) return 'read';
-  return others.length > 0 && others.every(({ username: u }) => Math.max(delivered[u] ?? 0, read[u] ?? 0) >= seq)
+  return others.length > 0 &&
+    others.every(({ username: u }) => Math.max(delivered[u] ?? 0, read[u] ?? 0) >= seq)
     ? 'delivered'
     : 'sent';
 }
@@ -102,6 +103,7 @@ function collect(verdicts) {
   /** @type {Map<string, Set<string>>} id → who wrote a message with it */
   const targets = new Map();
   const at = (/** @type {string} */ name) => {
+    /** @type {Change} */
     const change = changes.get(name) ?? { reactions: new Map() };
     changes.set(name, change);
     return change;
@@ -110,7 +112,8 @@ function collect(verdicts) {
     if (facts.kind !== 'message' || reason || !facts.header || !facts.payload) continue;
     const { from, id } = facts.header;
     const { type, target, body, emoji, on } = facts.payload;
-    if (type === 'edit') at(`${from} ${target}`).body = body; // in order of seq: the highest stays
+    if (type === 'edit')
+      at(`${from} ${target}`).body = body; // in order of seq: the highest stays
     else if (type === 'delete') at(`${from} ${target}`).deleted = true;
     else if (type === 'reaction') react(at(` ${target}`).reactions, emoji, from, on);
     else targets.set(id, (targets.get(id) ?? new Set()).add(from));

@@ -77,7 +77,9 @@ async function failureOf(work) {
  * @returns {Promise<Facts>}
  */
 export async function examine(item, before, material) {
-  const facts = Object.hasOwn(item, 'event') ? await examineEvent(item, material) : await examineMessage(item, material);
+  const facts = Object.hasOwn(item, 'event')
+    ? await examineEvent(item, material)
+    : await examineMessage(item, material);
   const after = isHash(before) && facts.hash ? await chainStep(before, facts.hash) : null;
   return Object.freeze({ ...facts, seq: item.seq, receivedAt: item.received_at, item, before, after });
 }
@@ -120,10 +122,11 @@ async function examineMessage(item, material) {
   const { from, alg, kid, epoch } = parsed.header;
   const candidates = (material.personOf(from)?.kids.get(kid) ?? []).filter((key) => key.alg === alg);
   facts.candidates = candidates.map(({ version, hash }) => ({ version, hash }));
-  if (candidates.length > 0) facts.signed = !(await failureOf(() => verifyEnvelope(parsed, candidates[0])));
+  if (candidates.length > 0) facts.signed = !(await failureOf(() => verifyEnvelope(parsed, /** @type {any} */ (candidates[0]))));
   if (!facts.signed) return facts; // nothing unsigned is opened
   const held = material.keyOf(epoch);
-  facts.key = 'failure' in held ? held.failure : await failureOf(async () => checkCommitment(parsed, held.key));
+  facts.key =
+    'failure' in held ? held.failure : await failureOf(async () => checkCommitment(parsed, held.key));
   if (facts.key || 'failure' in held) return facts;
   facts.opened = await failureOf(async () => {
     facts.payload = judgePayload(parsePayload(await openEnvelope(parsed, held.key)));
@@ -135,7 +138,9 @@ async function examineMessage(item, material) {
 async function looseHash({ protected: header, iv, ciphertext, signature }) {
   const parts = [header, iv, ciphertext, signature];
   if (!parts.every((part) => typeof part === 'string')) return null;
-  const [hash] = await Promise.allSettled([envelopeHash({ chat: '', protected: header, iv, ciphertext, signature })]);
+  const [hash] = await Promise.allSettled([
+    envelopeHash({ chat: '', protected: header, iv, ciphertext, signature }),
+  ]);
   return hash.status === 'fulfilled' ? hash.value : null; // a lone surrogate has no bytes
 }
 

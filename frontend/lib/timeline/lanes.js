@@ -21,7 +21,9 @@ export function laneStep(lanes, header, hash, fromOpening, repeated) {
   const lane = laneOf(header);
   const held = lanes.get(lane);
   const tail = held ?? (fromOpening ? { n: 0, hash: '' } : null);
-  const follows = tail ? header.n === tail.n + 1 && header.prev === tail.hash : (header.n === 1) === (header.prev === '');
+  const follows = tail
+    ? header.n === tail.n + 1 && header.prev === tail.hash
+    : (header.n === 1) === (header.prev === '');
   if (!repeated && (!tail || header.n > tail.n)) lanes.set(lane, { n: header.n, hash });
   if (repeated && tail && follows) lanes.set(lane, { n: header.n, hash });
   if (follows || repeated) return [];

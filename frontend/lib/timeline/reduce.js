@@ -104,7 +104,8 @@ export function reduce(state, facts) {
 function step(state, facts) {
   if (facts.seq !== state.last + 1) throw new RangeError(`item ${facts.seq} does not follow ${state.last}`);
   if (facts.before && state.chain && facts.before !== state.chain) state.warnings.add('history_fork');
-  const { reason, warnings } = facts.kind === 'event' ? judgeEventItem(state, facts) : judgeMessage(state, facts);
+  const { reason, warnings } =
+    facts.kind === 'event' ? judgeEventItem(state, facts) : judgeMessage(state, facts);
   state.verdicts.push(Object.freeze({ facts, reason, warnings: Object.freeze([...new Set(warnings)]) }));
   state.last = facts.seq;
   state.chain = facts.after;
@@ -129,7 +130,10 @@ function settleLater(state) {
   for (const { hash, at } of due) {
     if (!state.chain || hash === state.chain) continue;
     const verdict = state.verdicts[at];
-    state.verdicts[at] = Object.freeze({ ...verdict, warnings: [...new Set([...verdict.warnings, 'history_fork'])] });
+    state.verdicts[at] = Object.freeze({
+      ...verdict,
+      warnings: [...new Set([...verdict.warnings, 'history_fork'])],
+    });
     state.warnings.add('history_fork');
   }
 }
@@ -174,7 +178,8 @@ function moveMembers(state, { epochMembers }, event) {
   if (!epochMembers || !OPENS.includes(event.kind)) return;
   state.members ??= new Set(epochMembers);
   // What the event says and whom the epoch was wrapped for must be the same people.
-  const same = state.members.size === epochMembers.length && epochMembers.every((name) => state.members?.has(name));
+  const same =
+    state.members.size === epochMembers.length && epochMembers.every((name) => state.members?.has(name));
   if (!same) state.warnings.add('history_fork');
 }
 
@@ -228,7 +233,9 @@ function bundleFor({ floors, context }, { header, candidates }) {
   const allowed = candidates
     .filter(({ version, hash }) => version >= floor && trust?.has(hash))
     .map(({ version, hash }) => ({ version, trust: trust?.get(hash) }));
-  allowed.sort((a, b) => Number(a.trust !== 'linked') - Number(b.trust !== 'linked') || a.version - b.version);
+  allowed.sort(
+    (a, b) => Number(a.trust !== 'linked') - Number(b.trust !== 'linked') || a.version - b.version,
+  );
   return allowed[0] ?? null;
 }
 

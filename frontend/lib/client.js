@@ -1,0 +1,364 @@
+/**
+ * The client: joins the parts, and is what the page and bots call (types.js, `Client`). It holds who is logged in and
+ * delegates everything else. Every outside thing is an argument. Refuses whatever needs a session before there is one
+ * (`unauthorized`), and a first message into somebody else's `server` chat before the user's yes (`consent_needed`).
+ */
+
+import { judgeItems, judgeUser } from './answers.js';
+import { createApi } from './api.js';
+import { createChats } from './chats.js';
+import { ALGORITHMS, deriveLogin } from './crypto/index.js';
+import { ChatSecError } from './errors.js';
+import { createKeyring } from './keyring.js';
+import { createLive } from './live.js';
+import { createMessages } from './messages.js';
+import { createOutbox } from './outbox.js';
+import { createPins } from './pins.js';
+import { createPresence } from './presence.js';
+import { createRunner } from './runner.js';
+import { createSnapshots } from './snapshot.js';
+import { createSocket } from './socket.js';
+
+/** Without a network a session is still there. */
+const UNREACHABLE = ['offline', 'timeout', 'unavailable'];
+/** What passes by itself, and is not the user's concern. */
+const TRANSIENT = [...UNREACHABLE, 'rate_limited', 'unauthorized', 'token_expired', 'not_found'];
+
+const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const timer = (/** @type {number} */ ms, /** @type {() => void} */ then) => {
+  const id = setTimeout(then, ms);
+  return () => clearTimeout(id);
+};
+
+/**
+ * @param {object} outside
+ * @param {string} [outside.apiUrl] origin of the API, '' for the page's own
+ * @param {string} [outside.socketUrl]
+ * @param {import('./store/port.js').Store} outside.store
+ * @param {typeof globalThis.fetch} outside.fetch
+ * @param {any} outside.io `io` of socket.io-client
+ * @param {() => number} [outside.now] milliseconds
+ * @param {(password: string, kdf: unknown) => Promise<{auth: string, passwordKey: Uint8Array}>} [outside.kdf] by
+ *   default Argon2id in the worker
+ * @param {LockManager} [outside.locks] navigator.locks
+ * @param {() => number} [outside.random] 0 ≤ x < 1, for back-off only
+ * @param {'cookie'|'body'} [outside.refreshIn] by default the cookie in a page, else the store
+ * @param {(ms: number) => Promise<unknown>} [outside.wait]
+ * @param {import('./runner.js').Runner} [outside.runner]
+ * @param {number} [outside.pageSize] items fetched at once
+ * @returns {import('./types.js').Client}
+ */
+export function createClient({
+  apiUrl = '',
+  socketUrl = '',
+  store,
+  fetch,
+  io,
+  now = Date.now,
+  locks,
+  random = Math.random,
+  refreshIn = typeof document === 'undefined' ? 'body' : 'cookie',
+  wait = sleep,
+  runner = createRunner(),
+  kdf = (password, parameters) =>
+    typeof Worker === 'undefined'
+      ? deriveLogin(password, parameters)
+      : runner.run('deriveLogin', { password, kdf: parameters }),
+  pageSize,
+}) {
+  /** @type {{phase: import('./types.js').Phase, user: {username: string, displayName: string}|null,
+   *   connection: import('./types.js').Connection, accountWarnings: import('./types.js').AccountWarning[]}} */
+  let session = { phase: 'starting', user: null, connection: 'offline', accountWarnings: [] };
+  const me = () => session.user?.username ?? '';
+  const changed = (/** @type {string} */ chat) => snapshots.changed(chat);
+  const uuid = () => globalThis.crypto.randomUUID();
+  const pause = async (/** @type {number} */ ms) => {
+    await wait(ms);
+  };
+
+  const api = createApi({
+    apiUrl,
+    fetch: (...args) => fetch(...args),
+    store,
+    now,
+    locks,
+    refreshIn,
+    onEnded: end,
+  });
+  const keyring = createKeyring({ api, store, runner, kdf });
+  const pins = createPins({ api, store, onChange: () => snapshots.changed() });
+  const chats = createChats({ api, store, me, uuid, now, onChange: changed });
+  const presence = createPresence({ after: timer, onChange: () => snapshots.changed() });
+  /** @type {import('./messages.js').Messages} */
+  const messages = createMessages({
+    api,
+    store,
+    pins,
+    keyring,
+    chats,
+    me,
+    onChange: changed,
+    onRollback,
+    pageSize,
+  });
+  const socket = createSocket({
+    io,
+    socketUrl,
+    token: api.token,
+    refresh: api.refresh,
+    wait: pause,
+    jitter: random,
+    onState: connectionIs,
+    onPush: (name, payload) => background(live.take(name, payload)),
+  });
+  const { emit, connected: online } = socket;
+  const outbox = createOutbox({
+    store,
+    emit,
+    online,
+    keyring,
+    runner,
+    messages,
+    chats,
+    locks,
+    now,
+    wait: pause,
+    me,
+    onChange: changed,
+  });
+  const live = createLive({ emit, chats, messages, outbox, presence, reloadKeys, onRevoked: end });
+  const snapshots = createSnapshots({ chats, messages, outbox, presence, pins, session: () => session });
+
+  /** @param {Partial<typeof session>} change */
+  function set(change) {
+    session = { ...session, ...change };
+    snapshots.changed();
+  }
+
+  /** @param {string} name @param {string} detail */
+  function warnAccount(name, detail) {
+    if (session.accountWarnings.some((warning) => warning.name === name && warning.detail === detail)) return;
+    set({ accountWarnings: [...session.accountWarnings, { name, detail }] });
+  }
+
+  /** Work that nobody waits for; what a person should know of its failure is told. @param {Promise<unknown>} work */
+  function background(work) {
+    work.catch((error) => {
+      if (!(error instanceof ChatSecError)) throw error;
+      if (session.phase === 'ready' && !TRANSIENT.includes(error.code)) warnAccount(error.code, error.detail);
+    });
+  }
+
+  /** @param {import('./types.js').Connection} connection */
+  function connectionIs(connection) {
+    set({ connection });
+    if (connection === 'online') background(live.connected());
+  }
+
+  /** @param {string} chat @param {number} last */
+  async function onRollback(chat, last) {
+    await outbox.rolledBack(chat, last);
+  }
+
+  /** Somebody's keys changed. @param {string} username */
+  async function reloadKeys(username) {
+    const person = await pins.load(username);
+    if (username === me()) judgeOwn(person);
+    await messages.rejudge(username);
+  }
+
+  /** The account's current bundle must be the one whose keys are here (protocol §2). @param {import('./pins.js').Person} person */
+  function judgeOwn(person) {
+    if (person.warnings.includes('server_rollback'))
+      warnAccount('server_rollback', 'the server shows older keys of yours');
+    if (keyring.isOwn(person)) return;
+    const linked =
+      person.current && person.trust.get(person.current.hash) === 'linked' && person.warnings.length === 0;
+    if (linked && person.pin && person.pin.linked.length > 1) {
+      warnAccount('keys_unavailable', 'your keys were renewed on another device: log in again');
+    } else warnAccount('identity_reset', 'the server shows keys for your account that you did not make');
+  }
+
+  /** Logged in, keys at hand: load what waits, connect. @param {{username: string, displayName: string}} user */
+  async function begin(user) {
+    set({ user });
+    await outbox.load();
+    presence.name(user.username, user.displayName);
+    set({ phase: 'ready' });
+    socket.open();
+  }
+
+  /** Nothing of the session stays in memory. */
+  function forget() {
+    socket.close();
+    for (const part of [outbox, messages, chats, presence, pins]) part.clear();
+    keyring.forget();
+    session = { phase: 'signed_out', user: null, connection: 'offline', accountWarnings: [] };
+    snapshots.clear();
+  }
+
+  /** The session is over: by the server, or unrefreshable. The store stays for the next log-in of the same account. */
+  function end() {
+    if (session.phase === 'ready') forget();
+  }
+
+  /** A failed log-in leaves neither session nor keys. @template T @param {string} username @param {() => Promise<T>} work */
+  async function enter(username, work) {
+    const held = await store.get('meta', 'account');
+    if (held && held.username !== username) await store.clear();
+    set({ phase: 'working' });
+    try {
+      return await work();
+    } catch (error) {
+      background(api.endSession());
+      await store.clear();
+      forget();
+      throw error;
+    }
+  }
+
+  /** @param {((p: import('./types.js').Progress) => void)|undefined} onProgress */
+  const teller =
+    (onProgress) => (/** @type {string} */ step, /** @type {number} */ done, /** @type {number} */ of) =>
+      onProgress?.({ step, done, of });
+
+  const needSession = () => {
+    if (session.phase !== 'ready') throw new ChatSecError('unauthorized', 'not logged in');
+  };
+
+  return {
+    subscribe: snapshots.subscribe,
+    getSnapshot: snapshots.get,
+
+    async restore() {
+      const account = await store.get('meta', 'account');
+      if (!account || !(await keyring.restore())) {
+        set({ phase: 'signed_out' });
+        return false;
+      }
+      set({ phase: 'working' });
+      try {
+        await api.refresh();
+        judgeOwn(await pins.load(account.username));
+      } catch (error) {
+        if (!(error instanceof ChatSecError)) throw error;
+        if (!UNREACHABLE.includes(error.code)) {
+          forget();
+          return false;
+        }
+      }
+      await begin({ username: account.username, displayName: account.displayName });
+      return true;
+    },
+    async register({ username, displayName, password }, { onProgress } = {}) {
+      const name = username.toLowerCase();
+      await enter(name, async () => {
+        const answer = await keyring.register({ username: name, displayName, password }, teller(onProgress));
+        await pins.load(name);
+        await begin({ username: name, displayName: answer.user.display_name });
+      });
+    },
+    async login({ username, password }, { onProgress } = {}) {
+      const name = username.toLowerCase();
+      await enter(name, async () => {
+        const { answer, bundle, foreign } = await keyring.login(
+          { username: name, password },
+          teller(onProgress),
+        );
+        const person = await pins.take(bundle);
+        await begin({ username: name, displayName: answer.user.display_name });
+        if (foreign)
+          warnAccount('identity_reset', 'the server shows keys for your account that you did not make');
+        else judgeOwn(person);
+      });
+    },
+    async logout() {
+      socket.close();
+      try {
+        await api.endSession();
+      } catch (error) {
+        // Offline or already over: what is stored here goes all the same.
+        if (!(error instanceof ChatSecError)) throw error;
+      } finally {
+        await store.clear();
+        forget();
+      }
+    },
+
+    async findPeople(query) {
+      needSession();
+      const answer = await api.request('GET', '/users', { query: { query, limit: 50 } });
+      const users = judgeItems(answer, judgeUser);
+      users.forEach(presence.takeUser);
+      const others = users.filter(({ username }) => username !== me());
+      return others.map(({ username, display_name, status, last_seen, keys_version }) => ({
+        username,
+        displayName: display_name,
+        status,
+        lastSeen: last_seen,
+        hasKeys: keys_version > 0,
+      }));
+    },
+    async startChat(chat) {
+      needSession();
+      const id = await chats.start(chat);
+      await chats.accept(id); // who starts a chat has chosen how its keys are made
+      return id;
+    },
+    eraseChat: (id) => chats.erase(id),
+    leaveChat: (id) => chats.leave(id),
+    async changeChat(id, change) {
+      await chats.change(id, change);
+      if (messages.stateOf(id)) await messages.catchUp(id);
+    },
+    async openChat(id) {
+      needSession();
+      messages.show(id, true);
+      await chats.load(id);
+      await messages.catchUp(id);
+      await outbox.reconcile(id);
+      background(outbox.pump(id));
+    },
+    loadOlder: (id) => messages.loadOlder(id),
+    closeChat: (id) => messages.show(id, false),
+
+    async send(chat, { body, reply_to }, alg = ALGORITHMS[0].id) {
+      needSession();
+      if (chats.needsConsent(chat)) throw new ChatSecError('consent_needed');
+      chats.checkMode(chat);
+      const id = uuid();
+      await outbox.add(chat, id, { type: 'text', body, ...(reply_to && { reply_to }) }, alg);
+      background(outbox.pump(chat));
+      return id;
+    },
+    retry: (chat, id) => outbox.retry(chat, id),
+    discard: (chat, id) => outbox.discard(chat, id),
+    acceptServerMade: (chat) => chats.accept(chat),
+    async acceptKeys(username) {
+      await pins.accept(username);
+      await messages.rejudge(username);
+    },
+    async markRead(chat) {
+      const seq = messages.stateOf(chat)?.last ?? 0;
+      if (seq === 0 || (chats.get(chat)?.read[me()] ?? 0) >= seq) return;
+      await emit('message:read', { chat, seq });
+      chats.noteMarks(chat, me(), { delivered: seq, read: seq });
+    },
+    async typing(chat, active) {
+      if (online()) await emit('typing', { chat, active });
+    },
+    async setStatus(status) {
+      await emit('presence:set', { status });
+    },
+    async watchDirectory(on) {
+      await emit('presence:watch', { directory: on });
+      if (!on) return;
+      const answer = await api.request('GET', '/users', { query: { online: true, limit: 200 } });
+      judgeItems(answer, judgeUser).forEach(presence.takeUser);
+    },
+    close() {
+      socket.close();
+      runner.close();
+    },
+  };
+}

@@ -1,0 +1,353 @@
+/**
+ * The loaded part of each chat: one gapless run of items, fetched, examined and judged, newest page first.
+ *
+ * Everything that touches a chat waits its turn, so that items are judged in order of seq only. What is pushed ahead
+ * of its place makes the client fetch what lies between. Refuses a page with a hole, or a server that knows less than
+ * it told before: both are `server_rollback` on the chat; other bytes in a place that is held are `history_fork`.
+ */
+
+import { judgePage } from './answers.js';
+import { ChatSecError } from './errors.js';
+import { begin, examine, project, reduce } from './timeline.js';
+
+export const PAGE = 50;
+
+/**
+ * @typedef {import('./timeline/reduce.js').State} State
+ * @typedef {Object} Session
+ * @property {string} id
+ * @property {import('./timeline/examine.js').Facts[]} facts  contiguous
+ * @property {{first: number, before: string, epoch: import('./answers.js').Epoch|null}|null} start
+ * @property {State|null} state
+ * @property {Map<number, import('./answers.js').Epoch>} epochs
+ * @property {Map<number, import('./timeline/examine.js').HeldKey>} keys
+ * @property {import('./timeline/reduce.js').Position|null} position  as it was when the chat was loaded
+ * @property {boolean} visible
+ * @property {number} loading
+ * @property {Promise<unknown>} turn
+ *
+ * @typedef {ReturnType<typeof createMessages>} Messages
+ */
+
+/**
+ * @param {object} parts
+ * @param {import('./api.js').Api} parts.api
+ * @param {import('./store/port.js').Store} parts.store
+ * @param {ReturnType<typeof import('./pins.js').createPins>} parts.pins
+ * @param {ReturnType<typeof import('./keyring.js').createKeyring>} parts.keyring
+ * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
+ * @param {() => string} parts.me
+ * @param {(chat: string) => void} parts.onChange
+ * @param {(chat: string, last: number) => Promise<void>} parts.onRollback  the server has nothing above `last` any more
+ * @param {number} [parts.pageSize]
+ */
+export function createMessages({
+  api,
+  store,
+  pins,
+  keyring,
+  chats,
+  me,
+  onChange,
+  onRollback,
+  pageSize = PAGE,
+}) {
+  /** @type {Map<string, Session>} */
+  const sessions = new Map();
+
+  /** @param {string} id @returns {Session} */
+  function sessionOf(id) {
+    const session = sessions.get(id) ?? emptySession(id);
+    sessions.set(id, session);
+    return session;
+  }
+
+  /** Runs `work` after everything before it on that chat. @template T @param {Session} session
+   * @param {() => Promise<T>} work @returns {Promise<T>} */
+  function inTurn(session, work) {
+    const result = session.turn.then(work);
+    session.turn = result.catch(() => undefined); // the caller gets the error; the next in turn goes on
+    return result;
+  }
+
+  /** @param {Session} session @returns {import('./timeline/examine.js').Material} */
+  const materialOf = (session) => ({
+    chat: session.id,
+    personOf: pins.get,
+    keyOf: (epoch) => session.keys.get(epoch) ?? { failure: 'waiting_for_key' },
+    membersOf: (epoch) => session.epochs.get(epoch)?.members ?? null,
+  });
+
+  /** @param {Session} session @param {import('./answers.js').Epoch[]} epochs */
+  async function takeEpochs(session, epochs) {
+    for (const epoch of epochs) {
+      const held = session.keys.get(epoch.number);
+      if ((held && 'key' in held) || !epoch.members) continue;
+      session.epochs.set(epoch.number, epoch);
+      session.keys.set(epoch.number, await keyring.epochKey(session.id, epoch));
+    }
+  }
+
+  /**
+   * Items that follow `before`, as facts; keys of people that are not known here yet are fetched once.
+   * @param {Session} session @param {any[]} items @param {string|null} before
+   */
+  async function examineAll(session, items, before) {
+    const run = async () => {
+      const facts = [];
+      let chain = before;
+      for (const item of items) {
+        const fact = await examine(item, chain, materialOf(session));
+        facts.push(fact);
+        chain = fact.after;
+      }
+      return facts;
+    };
+    const facts = await run();
+    const unknown = new Set(facts.flatMap(strangerOf));
+    if (unknown.size === 0) return facts;
+    for (const username of unknown) await loadPerson(username);
+    return run();
+  }
+
+  /** @param {string} username */
+  async function loadPerson(username) {
+    try {
+      await pins.load(username);
+    } catch (error) {
+      // Whoever has no keys has none to be trusted: the message stays `unknown_key`.
+      if (!(error instanceof ChatSecError) || error.code !== 'not_found') throw error;
+    }
+  }
+
+  /** Judges all that is held again, from its first item. @param {Session} session */
+  function judgeAll(session) {
+    const { start, position, facts } = session;
+    if (!start) return;
+    const trustOf = (/** @type {string} */ username) => pins.get(username)?.trust;
+    session.state = reduce(begin({ ...start, context: { trustOf, position } }), facts);
+  }
+
+  /** @param {Session} session */
+  async function settle(session) {
+    const { state } = session;
+    if (!state) return;
+    await chats.warn(session.id, [...state.warnings]);
+    if (state.chain && state.epoch && !state.warnings.has('history_fork')) {
+      const position = { seq: state.last, chain: state.chain, epoch: state.epoch.number };
+      await store.write([{ kind: 'chats', id: `${session.id} position`, value: position }]);
+    }
+    onChange(session.id);
+  }
+
+  /** @param {string} id @param {{after?: number, before?: number}} asked */
+  async function fetchPage(id, asked) {
+    const query = { ...asked, limit: pageSize };
+    return judgePage(await api.request('GET', `/chats/${id}/messages`, { query }), asked);
+  }
+
+  /** The newest page, as a new beginning. @param {Session} session */
+  async function loadNewest(session) {
+    session.position = (await store.get('chats', `${session.id} position`)) ?? null;
+    await pins.loadChat(session.id);
+    const page = await fetchPage(session.id, {});
+    if (session.position && page.last_seq < session.position.seq) {
+      session.position = null;
+      await rolledBack(session, page.last_seq);
+    }
+    const items = gapless(page.items);
+    if (items.length < page.items.length || items.length === 0)
+      await chats.warn(session.id, ['server_rollback']);
+    if (items.length === 0) return;
+    await takeEpochs(session, page.epochs);
+    const first = items[0].seq;
+    session.start = { first, before: page.before, epoch: holding(page.epochs, first) };
+    session.facts = await examineAll(session, items, page.before);
+    judgeAll(session);
+    await settle(session);
+  }
+
+  /** @param {Session} session @param {number} last */
+  async function rolledBack(session, last) {
+    await chats.warn(session.id, ['server_rollback']);
+    await store.write([{ kind: 'chats', id: `${session.id} position`, remove: true }]);
+    await onRollback(session.id, last);
+  }
+
+  /** Everything above what is held. @param {Session} session */
+  async function fetchNewer(session) {
+    for (;;) {
+      const { state } = session;
+      if (!state) return loadNewest(session);
+      const page = await fetchPage(session.id, { after: state.last });
+      if (page.last_seq < state.last) {
+        Object.assign(session, { facts: [], start: null, state: null });
+        await rolledBack(session, page.last_seq);
+        return loadNewest(session);
+      }
+      if (page.items.length === 0 && page.last_seq === state.last) return undefined;
+      const items = page.items[0]?.seq === state.last + 1 ? gapless(page.items) : [];
+      if (items.length < page.items.length || items.length === 0) {
+        await chats.warn(session.id, ['server_rollback']);
+        if (items.length === 0) return undefined;
+      }
+      await append(session, items, page.before, page.epochs);
+    }
+  }
+
+  /** @param {Session} session @param {any[]} items that follow @param {string} before
+   * @param {import('./answers.js').Epoch[]} epochs */
+  async function append(session, items, before, epochs) {
+    await takeEpochs(session, epochs);
+    const facts = await examineAll(session, items, before);
+    session.facts.push(...facts);
+    session.state = reduce(/** @type {State} */ (session.state), facts);
+    await settle(session);
+  }
+
+  /** The page before the first item held. @param {Session} session */
+  async function prepend(session) {
+    const { start } = session;
+    if (!start || start.first <= (chats.get(session.id)?.first_seq ?? 1)) return;
+    const page = await fetchPage(session.id, { before: start.first });
+    const items = page.items.at(-1)?.seq === start.first - 1 ? gapless(page.items) : [];
+    if (items.length === 0 || items.length < page.items.length) {
+      await chats.warn(session.id, ['server_rollback']);
+      return;
+    }
+    await takeEpochs(session, page.epochs);
+    const facts = await examineAll(session, items, page.before);
+    session.facts = [...facts, ...session.facts];
+    session.start = { first: items[0].seq, before: page.before, epoch: holding(page.epochs, items[0].seq) };
+    judgeAll(session);
+    await settle(session);
+  }
+
+  /** An item held already is told again. @param {Session} session @param {any} item */
+  async function compare(session, item) {
+    const { state, facts } = session;
+    if (!state || item.seq < state.first) return;
+    const held = facts[item.seq - state.first];
+    const again = await examine(item, item.before, materialOf(session));
+    const chain = state.chains.get(item.seq - 1);
+    if (again.hash !== held.hash || (chain && item.before !== chain))
+      await chats.warn(session.id, ['history_fork']);
+  }
+
+  /** @template T @param {Session} session @param {() => Promise<T>} work @returns {Promise<T>} */
+  async function whileLoading(session, work) {
+    session.loading += 1;
+    onChange(session.id);
+    try {
+      return await work();
+    } finally {
+      session.loading -= 1;
+      onChange(session.id);
+    }
+  }
+
+  return {
+    /** The loaded state of a chat, if it is loaded. @param {string} id */
+    stateOf: (id) => sessions.get(id)?.state ?? null,
+    /** @param {string} id @param {number} epoch */
+    keyOf: (id, epoch) => sessions.get(id)?.keys.get(epoch) ?? null,
+    isVisible: (/** @type {string} */ id) => sessions.get(id)?.visible ?? false,
+    visible: () => [...sessions.values()].filter(({ visible }) => visible).map(({ id }) => id),
+    loaded: () => [...sessions.values()].filter(({ state }) => state).map(({ id }) => id),
+
+    /** Loads the newest page if nothing is loaded, else what is newer. @param {string} id @returns {Promise<void>} */
+    async catchUp(id) {
+      const session = sessionOf(id);
+      return whileLoading(session, () => inTurn(session, () => fetchNewer(session)));
+    },
+    /** @param {string} id */
+    async loadOlder(id) {
+      const session = sessionOf(id);
+      return whileLoading(session, () => inTurn(session, () => prepend(session)));
+    },
+    /** @param {string} id @param {boolean} visible */
+    show(id, visible) {
+      sessionOf(id).visible = visible;
+      onChange(id);
+    },
+    /**
+     * A pushed item, or an own one with its ack.
+     * @param {string} id @param {any} item with `before` @param {import('./answers.js').Epoch} [epoch] that it opened
+     */
+    async push(id, item, epoch) {
+      const session = sessionOf(id);
+      if (!session.state) return;
+      await inTurn(session, async () => {
+        const { state } = session;
+        if (!state) return;
+        if (item.seq <= state.last) await compare(session, item);
+        else if (item.seq === state.last + 1)
+          await append(session, [item], item.before, epoch ? [epoch] : []);
+        else await fetchNewer(session);
+      });
+    },
+    /** Somebody's keys or pin changed: what they signed is judged again. @param {string} username */
+    async rejudge(username) {
+      for (const session of sessions.values()) {
+        await inTurn(session, async () => {
+          const concerned = (/** @type {any} */ { header, event }) =>
+            header?.from === username || event?.by === username;
+          if (!session.state || !session.facts.some(concerned)) return;
+          const again = session.facts.map((fact) =>
+            concerned(fact) ? examine(fact.item, fact.before, materialOf(session)) : fact,
+          );
+          session.facts = await Promise.all(again);
+          judgeAll(session);
+          await settle(session);
+        });
+      }
+    },
+    /** What a person sees of it. @param {string} id */
+    view(id) {
+      const session = sessionOf(id);
+      const chat = chats.get(id);
+      const first = session.start?.first ?? 0;
+      const atStart = session.state !== null && first <= (chat?.first_seq ?? 1);
+      const receipts = chat ?? { delivered: {}, read: {}, members: [] };
+      const verdicts = session.state?.verdicts ?? [];
+      return {
+        items: project({ verdicts, me: me(), receipts, complete: atStart }),
+        atStart,
+        loading: session.loading > 0,
+      };
+    },
+    clear: () => sessions.clear(),
+  };
+}
+
+/** @param {string} id @returns {Session} */
+const emptySession = (id) => ({
+  id,
+  facts: [],
+  start: null,
+  state: null,
+  epochs: new Map(),
+  keys: new Map(),
+  position: null,
+  visible: false,
+  loading: 0,
+  turn: Promise.resolve(),
+});
+
+/** Up to the first hole. @param {any[]} items */
+function gapless(items) {
+  const end = items.findIndex(({ seq }, i) => i > 0 && seq !== items[i - 1].seq + 1);
+  return end < 0 ? items : items.slice(0, end);
+}
+
+/** The epoch that holds at `seq`. @param {import('./answers.js').Epoch[]} epochs @param {number} seq */
+function holding(epochs, seq) {
+  const open = epochs.filter(({ opened_seq: opened }) => opened <= seq);
+  return open.sort((a, b) => b.number - a.number)[0] ?? null;
+}
+
+/** Whose keys are needed to judge it, and are not known. @param {import('./timeline/examine.js').Facts} fact */
+function strangerOf(fact) {
+  if (fact.kind === 'message') return fact.header && fact.candidates.length === 0 ? [fact.header.from] : [];
+  return fact.event?.kind === 'keys' && fact.announced === null ? [fact.event.by] : [];
+}

@@ -1,0 +1,406 @@
+/**
+ * What the user sends: kept until the server has it for good, one message at a time per chat and lane (protocol §5).
+ *
+ * The final bytes are stored before the first try and are the same at every try; the next message is sealed only after
+ * an ack or a definite refusal, and a time-out is neither. A lock per lane spans seal → ack, so that two tabs do not fork
+ * a chain. What waits unsealed is encrypted under a key that cannot be read. Refuses to seal in a chat whose mode
+ * changed or whose epoch key is not here, and to continue a lane that it does not know to the end.
+ */
+
+import { judgeAck } from './answers.js';
+import { withLock } from './api.js';
+import { aesGcmDecrypt, decodeText, encodeText, MAX_PAYLOAD, newLane } from './crypto/index.js';
+import { ChatSecError, FAILURES } from './errors.js';
+import { laneOf } from './timeline/lanes.js';
+
+const KEPT = 20; // acknowledged ones per chat, so that a server that loses them gets them again
+const PATIENCE = 5; // tries in a row that may end without any progress
+const FIRST_DELAY_MS = 500;
+const LAST_DELAY_MS = 30_000;
+
+/** Neither ack nor refusal: the same bytes again. */
+const NO_ANSWER = ['offline', 'timeout', 'unavailable', 'bad_answer', 'rate_limited'];
+const SESSION_OVER = ['unauthorized', 'token_expired'];
+
+/**
+ * @typedef {Object} Entry
+ * @property {string} chat
+ * @property {string} id
+ * @property {number} order
+ * @property {string} at
+ * @property {string} alg
+ * @property {{iv: Uint8Array, ciphertext: Uint8Array}} payload encrypted under the storage key
+ * @property {'queued'|'sealed'|'acked'|'failed'} state
+ * @property {{envelope: any, hash: string, dev: string, epoch: number, n: number, seen: number}|null} sealed
+ * @property {string|null} reason
+ * @property {number|null} seq  of the ack
+ *
+ * @typedef {{dev: string, epoch: number, n: number, hash: string, seq: number}} Lane  as far as it is acknowledged
+ */
+
+const keyOf = (/** @type {{chat: string, id: string}} */ { chat, id }) => `${chat} ${id}`;
+const aadOf = (/** @type {{chat: string, id: string}} */ { chat, id }) =>
+  encodeText(`chatsec/outbox/v1\n${chat}\n${id}`);
+
+/**
+ * @param {object} parts
+ * @param {import('./store/port.js').Store} parts.store
+ * @param {(name: string, payload: unknown) => Promise<any>} parts.emit
+ * @param {() => boolean} parts.online
+ * @param {ReturnType<typeof import('./keyring.js').createKeyring>} parts.keyring
+ * @param {import('./runner.js').Runner} parts.runner
+ * @param {import('./messages.js').Messages} parts.messages
+ * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
+ * @param {LockManager|undefined} parts.locks
+ * @param {() => number} parts.now
+ * @param {(ms: number) => Promise<void>} parts.wait
+ * @param {() => string} parts.me
+ * @param {(chat: string) => void} parts.onChange
+ */
+export function createOutbox({
+  store,
+  emit,
+  online,
+  keyring,
+  runner,
+  messages,
+  chats,
+  locks,
+  now,
+  wait,
+  me,
+  onChange,
+}) {
+  /** @type {Map<string, Entry>} as this client last wrote or read them */
+  const entries = new Map();
+  /** @type {Map<string, any>} plaintexts, in memory only */
+  const payloads = new Map();
+  /** @type {Set<string>} lanes that this client made or checked */
+  const ownLanes = new Set();
+  /** @type {Set<string>} chats that were caught up since the connection began */
+  const fresh = new Set();
+  /** @type {Map<string, Promise<void>>} */
+  const running = new Map();
+  let lastOrder = 0;
+
+  /** @param {Entry} entry @param {import('./store/port.js').Op[]} [others] */
+  async function save(entry, others = []) {
+    await store.write([{ kind: 'outbox', id: keyOf(entry), value: entry }, ...others]);
+    entries.set(keyOf(entry), entry);
+    onChange(entry.chat);
+  }
+
+  /** @param {Entry} entry */
+  async function remove(entry) {
+    await store.write([{ kind: 'outbox', id: keyOf(entry), remove: true }]);
+    entries.delete(keyOf(entry));
+    onChange(entry.chat);
+  }
+
+  /** @param {Entry} entry */
+  async function payloadOf(entry) {
+    const held = payloads.get(keyOf(entry));
+    if (held) return held;
+    const { iv, ciphertext } = entry.payload;
+    const bytes = await aesGcmDecrypt(keyring.storageKey(), iv, ciphertext, aadOf(entry));
+    const payload = JSON.parse(decodeText(bytes));
+    payloads.set(keyOf(entry), payload);
+    return payload;
+  }
+
+  /** What is stored for a chat, by another tab too. @param {string} chat */
+  async function read(chat) {
+    const all = /** @type {Entry[]} */ (await store.list('outbox')).filter((entry) => entry.chat === chat);
+    for (const entry of all) entries.set(keyOf(entry), entry);
+    return all.sort((a, b) => a.order - b.order);
+  }
+
+  // ---- sealing ----
+
+  /** The lane to go on with, or a new one where that is not known to its end. @param {string} chat
+   * @param {import('./timeline/reduce.js').State} state @param {number} epoch */
+  async function laneFor(chat, state, epoch) {
+    /** @type {Lane|undefined} */
+    const lane = await store.get('chats', `${chat} lane`);
+    const covered = lane && lane.seq >= state.first && lane.seq <= state.last;
+    if (lane && (covered || ownLanes.has(lane.dev))) {
+      const tail = lane.epoch === epoch ? { n: lane.n, hash: lane.hash } : { n: 0, hash: '' };
+      const held = state.lanes.get(laneOf({ epoch, from: me(), dev: lane.dev })) ?? { n: 0, hash: '' };
+      const unknown = held.n > tail.n || (held.n === tail.n && held.hash !== tail.hash);
+      if (!unknown) return { dev: lane.dev, ...tail };
+    }
+    const dev = newLane();
+    ownLanes.add(dev);
+    return { dev, n: 0, hash: '' };
+  }
+
+  /** The furthest item up to which the chain is known. @param {import('./timeline/reduce.js').State} state */
+  function seenOf(state) {
+    for (let seq = state.last; seq >= state.first - 1; seq--) {
+      const hash = state.chains.get(seq);
+      if (hash && seq >= (state.epoch?.opened ?? 0)) return { seq, hash };
+    }
+    throw new ChatSecError('history_fork', 'no place in the history that could be vouched for');
+  }
+
+  /** @param {string} chat */
+  async function syncOnce(chat) {
+    if (fresh.has(chat) && messages.stateOf(chat)) return;
+    await messages.catchUp(chat);
+    await reconcile(chat);
+    fresh.add(chat);
+  }
+
+  /** @param {Entry} entry @returns {Promise<Entry>} with its final bytes, stored */
+  async function seal(entry) {
+    const { chat, id, at, alg } = entry;
+    await syncOnce(chat);
+    const state = messages.stateOf(chat);
+    if (!state?.epoch) throw new ChatSecError('unavailable', 'the chat could not be loaded');
+    chats.checkMode(chat);
+    const held = messages.keyOf(chat, state.epoch.number) ?? { failure: 'waiting_for_key' };
+    if ('failure' in held) throw new ChatSecError(held.failure, 'no epoch key to encrypt with');
+    const { dev, n, hash: prev } = await laneFor(chat, state, state.epoch.number);
+    const seen = seenOf(state);
+    const header = {
+      chat,
+      epoch: state.epoch.number,
+      id,
+      from: me(),
+      dev,
+      n: n + 1,
+      prev,
+      seen,
+      log: '',
+      at,
+    };
+    const { envelope, hash } = await runner.run('sealEnvelope', {
+      header,
+      payload: await payloadOf(entry),
+      epochKey: held.key,
+      signer: keyring.signer(alg),
+    });
+    const sealed = { envelope, hash, dev, epoch: header.epoch, n: header.n, seen: seen.seq };
+    const next = /** @type {Entry} */ ({ ...entry, state: 'sealed', sealed });
+    await save(next);
+    return next;
+  }
+
+  // ---- sending ----
+
+  /** @param {Entry} entry @param {any} ack */
+  async function acknowledge(entry, ack) {
+    const { envelope, hash, dev, epoch, n } = /** @type {NonNullable<Entry['sealed']>} */ (entry.sealed);
+    /** @type {Lane} */
+    const lane = { dev, epoch, n, hash, seq: ack.seq };
+    ownLanes.add(dev);
+    await save({ ...entry, state: 'acked', seq: ack.seq, reason: null }, [
+      { kind: 'chats', id: `${entry.chat} lane`, value: lane },
+    ]);
+    const { seq, received_at, before } = ack;
+    chats.noteItem(entry.chat, seq, true);
+    try {
+      await messages.push(entry.chat, { ...envelope, seq, received_at, before });
+    } catch (error) {
+      if (!(error instanceof ChatSecError)) throw error;
+      fresh.delete(entry.chat); // it is sent for good; the next catch-up brings it into view
+    }
+    await prune(entry.chat);
+  }
+
+  /** @param {string} chat */
+  async function prune(chat) {
+    const acked = (await read(chat)).filter(({ state }) => state === 'acked');
+    acked.sort((a, b) => (b.seq ?? 0) - (a.seq ?? 0));
+    for (const entry of acked.slice(KEPT)) await remove(entry);
+  }
+
+  /** @param {Entry} entry @param {string} reason */
+  const fail = (entry, reason) => save({ ...entry, state: 'failed', reason, sealed: null });
+  /** @param {Entry} entry */
+  const unseal = (entry) => save({ ...entry, state: 'queued', reason: null, sealed: null });
+
+  /**
+   * After a refusal: seals anew where the chat moved, else gives up on this one.
+   * @param {Entry} entry @param {ChatSecError} error
+   */
+  async function refused(entry, error) {
+    const { sealed, chat } = entry;
+    if (!sealed) return fail(entry, error.code);
+    if (error.code === 'stale_epoch') {
+      await messages.catchUp(chat); // the item that opened the epoch has to be held first
+      const moved = (messages.stateOf(chat)?.epoch?.number ?? 0) > sealed.epoch;
+      return moved ? unseal(entry) : fail(entry, 'stale_epoch');
+    }
+    if (error.code === 'invalid') {
+      await messages.catchUp(chat);
+      const lost = sealed.seen > (messages.stateOf(chat)?.last ?? sealed.seen);
+      return lost ? unseal(entry) : fail(entry, 'invalid'); // it spoke of items that the server lost
+    }
+    return fail(entry, error.code);
+  }
+
+  /** @param {Entry} entry @returns {Promise<'done'|'again'|'stop'>} */
+  async function tryOnce(entry) {
+    let current = entry;
+    try {
+      if (!current.sealed) current = await seal(current);
+      const ack = judgeAck(await emit('message:send', current.sealed?.envelope), current);
+      await acknowledge(current, ack);
+      return 'done';
+    } catch (error) {
+      if (!(error instanceof ChatSecError)) throw error;
+      if (SESSION_OVER.includes(error.code)) return 'stop';
+      if (!NO_ANSWER.includes(error.code)) {
+        await refused(current, error);
+        return 'done';
+      }
+      if (!online()) return 'stop';
+      await wait(1000 * Number(error.extra.retry_after ?? 0));
+      return 'again';
+    }
+  }
+
+  /** Sends what waits in a chat, in order. @param {string} chat */
+  async function drain(chat) {
+    let fruitless = 0;
+    while (online()) {
+      const next = (await read(chat)).find(({ state }) => state === 'queued' || state === 'sealed');
+      if (!next) return;
+      const outcome = await tryOnce(next);
+      if (outcome === 'stop') return;
+      fruitless = outcome === 'again' ? fruitless + 1 : 0;
+      if (fruitless > 0)
+        await wait(Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(fruitless, PATIENCE)));
+    }
+  }
+
+  /** @param {string} chat @returns {Promise<void>} */
+  function pump(chat) {
+    if (!online()) return Promise.resolve();
+    const before = running.get(chat);
+    if (before) return before;
+    const work = withLock(locks, `chatsec-lane-${me()}-${chat}`, () => drain(chat)).finally(() => {
+      running.delete(chat);
+    });
+    running.set(chat, work);
+    return work;
+  }
+
+  /** Own messages that the server had acknowledged and that are not in their place are sent again. @param {string} chat */
+  async function reconcile(chat) {
+    const state = messages.stateOf(chat);
+    if (!state) return;
+    for (const entry of await read(chat)) {
+      const { seq, sealed } = entry;
+      if (entry.state !== 'acked' || seq === null || !sealed || seq < state.first) continue;
+      const there = state.verdicts[seq - state.first]?.facts.hash === sealed.hash;
+      if (there) continue;
+      await chats.warn(chat, ['server_rollback']);
+      await requeue(entry);
+    }
+  }
+
+  /** @param {Entry} entry */
+  async function requeue(entry) {
+    const again = /** @type {Entry} */ ({ ...entry, state: 'queued', sealed: null, seq: null });
+    await save(again, [{ kind: 'chats', id: `${entry.chat} lane`, remove: true }]);
+  }
+
+  return {
+    /** After log-in or restore: reads what waits. */
+    async load() {
+      for (const entry of /** @type {Entry[]} */ (await store.list('outbox'))) {
+        entries.set(keyOf(entry), entry);
+        lastOrder = Math.max(lastOrder, entry.order);
+        if (entry.state !== 'acked') await payloadOf(entry);
+      }
+    },
+    /**
+     * Takes a payload; it is stored, and stands in the view, once this resolves.
+     * @param {string} chat @param {string} id @param {{type: string, [field: string]: any}} payload @param {string} alg
+     */
+    async add(chat, id, payload, alg) {
+      const bytes = encodeText(JSON.stringify(payload));
+      if (bytes.length > MAX_PAYLOAD) throw new ChatSecError('too_large', 'the message is too long');
+      keyring.signer(alg);
+      lastOrder = Math.max(lastOrder + 1, now());
+      /** @type {Entry} */
+      const entry = {
+        chat,
+        id,
+        order: lastOrder,
+        at: new Date(now()).toISOString(),
+        alg,
+        payload: await keyring.seal(bytes, aadOf({ chat, id })),
+        state: 'queued',
+        sealed: null,
+        reason: null,
+        seq: null,
+      };
+      payloads.set(keyOf(entry), payload);
+      await save(entry);
+    },
+    pump,
+    /** A new connection: everything is checked against the server before the next send. */
+    async reconnected() {
+      fresh.clear();
+      const waiting = [...entries.values()].filter(({ state }) => state === 'queued' || state === 'sealed');
+      await Promise.all([...new Set(waiting.map(({ chat }) => chat))].map(pump));
+    },
+    reconcile,
+    /** The server has nothing above `last`. @param {string} chat @param {number} last */
+    async rolledBack(chat, last) {
+      for (const entry of await read(chat)) {
+        if (entry.state === 'acked' && (entry.seq ?? 0) > last) await requeue(entry);
+      }
+    },
+    /** @param {string} chat @param {string} id */
+    async retry(chat, id) {
+      const entry = entries.get(keyOf({ chat, id }));
+      if (entry?.state === 'failed') await unseal(entry);
+      await pump(chat);
+    },
+    /** @param {string} chat @param {string} id */
+    async discard(chat, id) {
+      const entry = entries.get(keyOf({ chat, id }));
+      if (entry?.state === 'failed') await remove(entry);
+    },
+    /** The entries of a chat that its timeline does not show, as items. @param {string} chat
+     * @returns {import('./types.js').MessageItem[]} */
+    view(chat) {
+      const state = messages.stateOf(chat);
+      const shown = (/** @type {Entry} */ { id, state: how }) =>
+        how === 'acked' && (!state || state.ids.has(`${me()} ${id}`));
+      const waiting = [...entries.values()].filter((entry) => entry.chat === chat && !shown(entry));
+      return waiting
+        .filter((entry) => payloads.has(keyOf(entry)))
+        .sort((a, b) => a.order - b.order)
+        .map((entry) => itemOf(entry, me(), payloads.get(keyOf(entry))));
+    },
+    clear() {
+      for (const each of [entries, payloads, ownLanes, fresh, running]) each.clear();
+      lastOrder = 0;
+    },
+  };
+}
+
+/** @param {Entry} entry @param {string} me @param {any} payload @returns {import('./types.js').MessageItem} */
+function itemOf({ id, at, alg, state, reason }, me, payload) {
+  return {
+    kind: 'message',
+    key: `m:${me}:${id}`,
+    id,
+    seq: null,
+    from: me,
+    at,
+    receivedAt: null,
+    alg,
+    mine: true,
+    state: state === 'acked' ? 'sent' : state === 'failed' ? 'failed' : 'queued',
+    reason,
+    explain: reason ? FAILURES[reason].explain : null,
+    warnings: [],
+    payload,
+  };
+}
