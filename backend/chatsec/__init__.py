@@ -1,1 +1,3 @@
-"""The Chat-Sec server: accounts, public keys, the session service and the relay. Holds no private key and opens no message."""
+"""The Chat-Sec server: accounts, public keys, the session service and the relay. It opens no message and holds no private key."""
+
+__version__ = "0.1.0"

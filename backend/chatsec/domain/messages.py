@@ -68,7 +68,7 @@ class MessageService:
             self._offload.start(self._chats.rekey_full, message.chat, placed.epoch)
         return placed
 
-    def refuse(self, chat: object, sender: str, message_id: object, error: ChatSecError) -> ChatSecError:
+    def refuse(self, chat: object, message_id: object, sender: str, error: ChatSecError) -> ChatSecError:
         """What a message of bad form is refused with: an id that is known comes before any other check (§7)."""
         known = (
             isinstance(chat, str) and isinstance(message_id, str) and self._known(chat, sender, message_id)

@@ -12,6 +12,7 @@ from typing import Any
 
 import socketio
 
+from chatsec.domain.limits import Limits
 from chatsec.domain.models import Json
 from chatsec.errors import ChatSecError, invalid
 from chatsec.realtime.connection import NAMESPACE, Connection, Connections
@@ -25,6 +26,7 @@ def register(
     sio: socketio.Server,
     connections: Connections,
     handlers: Mapping[str, Handler],
+    limits: Limits,
     opened: Callable[[Connection], None],
     closed: Callable[[Connection], None],
 ) -> None:
@@ -41,12 +43,14 @@ def register(
     sio.on("connect", connect, namespace=NAMESPACE)
     sio.on("disconnect", disconnect, namespace=NAMESPACE)
     for event, handler in handlers.items():
-        sio.on(event, _guarded(connections, handler), namespace=NAMESPACE)
+        # Messages have a budget of their own, taken by their service.
+        counted = None if event == "message:send" else limits
+        sio.on(event, _guarded(connections, handler, counted), namespace=NAMESPACE)
     sio.on("*", lambda event, sid, *args: refusal(invalid("event", "unknown")), namespace=NAMESPACE)
     sio.eio.on("message", _strict(sio))
 
 
-def _guarded(connections: Connections, handler: Handler) -> Callable[..., Json]:
+def _guarded(connections: Connections, handler: Handler, limits: Limits | None) -> Callable[..., Json]:
     """The one wrapper: whatever happens, there is an ack."""
 
     def handle(sid: str, *args: Any) -> Json:
@@ -56,6 +60,8 @@ def _guarded(connections: Connections, handler: Handler) -> Callable[..., Json]:
                 raise ChatSecError("unauthorized")
             if len(args) != 1:
                 raise invalid("payload", "exactly one is taken")
+            if limits is not None:
+                limits.take("event", connection.username)
             return {"ok": True, **handler(connection, args[0])}
         except ChatSecError as error:
             return refusal(error)

@@ -47,7 +47,7 @@ HEADERS = {
 }
 HSTS = "max-age=63072000; includeSubDomains"
 
-log = structlog.get_logger("chatsec.rest")
+logger = structlog.get_logger("chatsec.rest")
 
 
 class OrjsonProvider(JSONProvider):
@@ -161,14 +161,14 @@ def _answer_errors(app: APIFlask, not_found_page: Callable[[], Response] | None)
     @app.errorhandler(ChatSecError)
     def answer_refusal(error: ChatSecError) -> Response:
         if error.status >= 500:
-            log.warning("unavailable", path=request.path, detail=error.detail)
+            logger.warning("unavailable", path=request.path, detail=error.detail)
         return problem(error)
 
     @app.errorhandler(Exception)
     def answer_fault(error: Exception) -> Response:
         # Types and places only: messages and locals may hold what must never be logged.
         places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-        log.error("fault", path=request.path, error=type(error).__name__, places=places[-8:])
+        logger.error("fault", path=request.path, error=type(error).__name__, places=places[-8:])
         return problem(ChatSecError("unavailable"))
 
 
