@@ -154,6 +154,13 @@ class PresenceService:
                 break
         return found[:limit]
 
+    def person(self, username: str) -> Account:
+        """A living account, or `not_found`."""
+        account = self._accounts.get(username)
+        if account is None or account.ended_at is not None:
+            raise ChatSecError("not_found")
+        return account
+
     def _public(self, username: str) -> str:
         """What others are told."""
         here = self._here.get(username)

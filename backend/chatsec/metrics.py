@@ -1,0 +1,69 @@
+"""What the server counts about itself, in Prometheus' form. Nobody's name is in it.
+
+metrics = Metrics()            a registry of its own, nothing global
+metrics.messages.labels("accepted").inc()
+metrics.watch_loop(offload)    measures for ever, beside, how late the event loop turns
+metrics.text()                 what /metrics answers
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from chatsec.domain.ports import Offload
+
+LAG_STEP = 0.05  # seconds between two looks at the loop
+LAG_WINDOW = 10.0  # seconds that the gauge looks back
+DURATIONS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
+
+
+class Metrics:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._late: deque[tuple[float, float]] = deque()  # (when, how late), of the window
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.messages = Counter(
+            "chatsec_messages", "Messages by what became of them", ["result"], registry=registry
+        )
+        self.sockets = Gauge("chatsec_sockets", "Open sockets", registry=registry)
+        self.requests = Counter(
+            "chatsec_http_requests", "REST requests", ["method", "route", "status"], registry=registry
+        )
+        self.durations = Histogram(
+            "chatsec_http_request_seconds", "How long they took", buckets=DURATIONS, registry=registry
+        )
+        self.errors = Counter("chatsec_errors", "Refusals by code", ["code"], registry=registry)
+        lag = Gauge(
+            "chatsec_loop_lag_seconds", "Latest turn of the event loop in the last 10 s", registry=registry
+        )
+        lag.set_function(self.loop_lag)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
+
+    def watch_loop(self, offload: Offload) -> None:
+        """Starts measuring."""
+        offload.start(self._watch, offload)
+
+    def look(self, late: float) -> None:
+        """The loop turned so many seconds too late."""
+        now = self._monotonic()
+        while self._late and self._late[0][0] < now - LAG_WINDOW:
+            self._late.popleft()
+        self._late.append((now, max(0.0, late)))
+
+    def loop_lag(self) -> float:
+        """Seconds; the most of the last 10 s. A loop that does not turn cannot say so before it turns again."""
+        since = self._monotonic() - LAG_WINDOW
+        return max((late for when, late in self._late if when >= since), default=0.0)
+
+    def _watch(self, offload: Offload) -> None:
+        while True:
+            due = self._monotonic() + LAG_STEP
+            offload.sleep(LAG_STEP)
+            self.look(self._monotonic() - due)
