@@ -62,9 +62,9 @@ def judge_bundle(username: str, bundle: Bundle, previous_bundle: Bundle | None) 
     judge_encryption_key(bundle["encryption"]["alg"], encryption_spki)
     if len(bundle["signing"]) > len(SIGNING_ALGORITHMS):  # before any costly judging
         raise invalid("signing", "one key per algorithm")
+    for entry in bundle["signing"]:
+        judge_signing_key(entry["alg"], b64u_decode(entry["spki"], "signing.spki"))
     signing = _signing_keys(bundle)
-    for alg, spki in signing.values():
-        judge_signing_key(alg, spki)
     _want_sound_set(bundle, encryption_spki, signing)
 
     encryption_kid = kid(encryption_spki)
