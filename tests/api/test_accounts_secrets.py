@@ -1,0 +1,356 @@
+"""Passwords, recovery, key backup, client state, deletion: what guards a person's secrets (protocol §3, §6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import PASSWORD, Person, World, fields, refused
+from tests.support.protocol import auth, b64u, make_bundle, make_kdf, pool, seal_backup
+
+KDF, NEW_KDF = make_kdf(), make_kdf()
+AUTH, NEW_AUTH = auth(b"m" * 32), auth(b"n" * 32)
+CODE, NEW_CODE = b64u(b"r" * 32), b64u(b"R" * 32)
+NEW_PASSWORD = "another long passphrase"
+
+
+def backup(version: int, key: bytes = b"k" * 32) -> dict[str, Any]:
+    return seal_backup("alice", pool(0), key, version)
+
+
+def state(n: int) -> dict[str, Any]:
+    return {"v": 1, "n": n, "iv": b64u(b"i" * 12), "ciphertext": b64u(b"c" * 40)}
+
+
+def register(world: World) -> Person:
+    """As the project's clients do: derived password, keys, backup and a recovery code."""
+    return world.register(
+        password=AUTH,
+        kdf=KDF,
+        keys=make_bundle("alice", pool(0)),
+        key_backup=backup(1),
+        recovery_auth=CODE,
+    )
+
+
+def change(**more: Any) -> dict[str, Any]:
+    return {"password": AUTH, "new_password": NEW_AUTH, "kdf": NEW_KDF, "key_backup": backup(2), **more}
+
+
+# ---------------------------------------------------------------- a new password
+
+
+def test_a_new_password_ends_the_other_sessions_and_answers_as_login(world: World) -> None:
+    alice = register(world)
+    other = world.log_in(password=AUTH)
+    answer = alice.call("PUT", "/me/password", change())
+    assert answer.status_code == 200
+    body = answer.get_json()
+    assert set(body) == set(other.answer) and body["key_backup"] == backup_of(alice) is not None
+    refused(other.call("GET", "/me"), 401, "unauthorized")
+    refused(world.post("/auth/refresh", {"refresh_token": other.refresh}), 401, "unauthorized")
+    assert len(world.told.ended_sessions) == 1
+    assert alice.call("GET", "/me").status_code == 200
+    assert world.post("/auth/refresh", {"refresh_token": body["refresh_token"]}).status_code == 200
+    old = world.post("/auth/login", {"username": "alice", "password": AUTH})
+    refused(old, 401, "invalid_credentials")
+    assert world.log_in(password=NEW_AUTH).answer["key_backup"]["version"] == 2
+    assert world.post("/auth/prelogin", {"username": "alice"}).get_json() == {"kdf": NEW_KDF}
+
+
+def backup_of(person: Person) -> Any:
+    return person.call("GET", "/me/key-backup").get_json()["key_backup"]
+
+
+def unchanged(world: World, alice: Person) -> None:
+    """Nothing of a refused change is there."""
+    assert backup_of(alice)["version"] == 1
+    assert alice.call("GET", "/me").get_json()["keys_version"] == 1
+    assert alice.call("GET", "/me/state").get_json() == {"state": None}
+    assert world.log_in(password=AUTH).username == "alice"
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "code"),
+    [
+        ({"password": NEW_AUTH}, 403, "wrong_password"),
+        ({"password": None}, 400, "invalid"),
+        ({"new_password": PASSWORD}, 400, "invalid"),  # not a derived one
+        ({"new_password": "short", "kdf": None}, 400, "weak_password"),
+        ({"new_password": "password1", "kdf": None}, 400, "weak_password"),
+        ({"kdf": {**NEW_KDF, "m": 1024}}, 400, "invalid"),
+        ({"key_backup": None}, 400, "invalid"),  # it would stay wrapped under the old password
+        ({"key_backup": backup(1)}, 409, "backup_conflict"),
+        ({"key_backup": backup(3)}, 409, "backup_conflict"),
+        ({"state": state(2)}, 409, "state_conflict"),
+        ({"bundle": make_bundle("alice", pool(1), 3)}, 409, "keys_conflict"),
+        ({"bundle": make_bundle("bobby", pool(1), 2)}, 400, "invalid_proof"),
+        ({"recovery_auth": "short"}, 400, "invalid"),
+    ],
+)
+def test_a_refused_change_changes_nothing(world: World, more: dict[str, Any], status: int, code: str) -> None:
+    alice = register(world)
+    refused(alice.call("PUT", "/me/password", change(**more)), status, code)
+    unchanged(world, alice)
+
+
+def test_who_derives_is_not_talked_down_by_leaving_the_kdf_out(world: World) -> None:
+    alice = register(world)
+    body = change()
+    del body["kdf"]
+    assert fields(refused(alice.call("PUT", "/me/password", body), 400, "invalid")) == {"kdf"}
+    unchanged(world, alice)
+
+
+def test_someone_may_know_my_password_all_in_one_request(world: World) -> None:
+    """New password, B, keys with continuity, state and recovery code together (§3)."""
+    alice = register(world)
+    one = alice.call("GET", "/users/alice/keys").get_json()
+    two = make_bundle("alice", pool(1), 2, after=(one, pool(0)))
+    answer = alice.call("PUT", "/me/password", change(bundle=two, state=state(1), recovery_auth=NEW_CODE))
+    assert answer.status_code == 200 and answer.get_json()["user"]["keys_version"] == 2
+    assert answer.get_json()["state"] == state(1)
+    assert world.told.bundles == [("alice", 2)] and world.told.new_bundles == ["alice"]
+    old = world.post("/auth/recover", {"username": "alice", "recovery_auth": CODE})
+    refused(old, 401, "invalid_credentials")
+    assert recover(world, NEW_CODE)["key_backup"]["version"] == 2
+
+
+def test_a_plain_user_changes_a_plain_password(world: World) -> None:
+    alice = world.register()
+    answer = alice.call("PUT", "/me/password", {"password": PASSWORD, "new_password": NEW_PASSWORD})
+    assert answer.status_code == 200
+    assert world.log_in(password=NEW_PASSWORD).username == "alice"
+
+
+def test_a_login_that_was_under_way_leaves_no_session_behind(world: World) -> None:
+    """The old password is checked, then changed elsewhere, then the session would begin."""
+    alice = world.register()
+    opened = world.storage.sessions.create
+    body = {"password": PASSWORD, "new_password": NEW_PASSWORD}
+
+    def late(session: Any) -> None:
+        world.storage.sessions.create = opened  # type: ignore[method-assign]
+        assert alice.call("PUT", "/me/password", body).status_code == 200
+        opened(session)
+
+    world.storage.sessions.create = late  # type: ignore[method-assign]
+    refused(
+        world.post("/auth/login", {"username": "alice", "password": PASSWORD}), 401, "invalid_credentials"
+    )
+    assert len(alice.call("GET", "/me/sessions").get_json()["items"]) == 1
+
+
+def test_a_session_with_a_cookie_keeps_its_cookie(world: World) -> None:
+    world.register()
+    alice = world.log_in(refresh_in="cookie")
+    answer = alice.call("PUT", "/me/password", {"password": PASSWORD, "new_password": NEW_PASSWORD})
+    assert "refresh_token" not in answer.get_json() and "chatsec_refresh=" in answer.headers["Set-Cookie"]
+    headers = {"X-CSRF-Token": answer.get_json()["csrf_token"]}
+    assert alice.client.post("/api/v1/auth/refresh", json={}, headers=headers).status_code == 200
+
+
+# ---------------------------------------------------------------- recovery
+
+
+def recover(world: World, code: str = CODE) -> dict[str, Any]:
+    answer = world.post("/auth/recover", {"username": "alice", "recovery_auth": code})
+    assert answer.status_code == 200, answer.get_json(force=True)
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def reset(world: World, token: str, **more: Any) -> Any:
+    body = {
+        "new_password": NEW_AUTH,
+        "kdf": NEW_KDF,
+        "key_backup": backup(2),
+        "recovery_auth": NEW_CODE,
+        **more,
+    }
+    client = world.app.test_client()
+    return client.put("/api/v1/me/password", json=body, headers={"Authorization": f"Bearer {token}"})
+
+
+def test_recovery_sets_one_new_password_and_ends_all_sessions(world: World) -> None:
+    alice = register(world)
+    found = recover(world)
+    assert found["key_backup"]["version"] == 1
+    answer = reset(world, found["recovery_token"])
+    assert answer.status_code == 200 and answer.get_json()["key_backup"]["version"] == 2
+    refused(alice.call("GET", "/me"), 401, "unauthorized")
+    assert world.log_in(password=NEW_AUTH).username == "alice"
+    again = reset(world, found["recovery_token"], key_backup=backup(3), recovery_auth=b64u(b"3" * 32))
+    refused(again, 401, "unauthorized")
+    refused(
+        world.post("/auth/recover", {"username": "alice", "recovery_auth": CODE}), 401, "invalid_credentials"
+    )
+    assert recover(world, NEW_CODE)
+
+
+def test_a_used_code_is_replaced(world: World) -> None:
+    """By another; and where none is given, by none."""
+    register(world)
+    token = recover(world)["recovery_token"]
+    assert fields(refused(reset(world, token, recovery_auth=CODE), 400, "invalid")) == {"recovery_auth"}
+    assert reset(world, token, recovery_auth=None).status_code == 200
+    for code in (CODE, NEW_CODE, b64u(bytes(32))):
+        answer = world.post("/auth/recover", {"username": "alice", "recovery_auth": code})
+        refused(answer, 401, "invalid_credentials")
+
+
+def test_a_recovery_token_lives_10_minutes_and_dies_with_the_password(world: World) -> None:
+    alice = register(world)
+    late, outdated = recover(world)["recovery_token"], ""
+    world.clock.forward(seconds=600)
+    refused(reset(world, late), 401, "token_expired")
+    outdated = recover(world)["recovery_token"]
+    assert alice.call("PUT", "/me/password", change(), headers=bearer(world)).status_code == 200
+    refused(reset(world, outdated, key_backup=backup(3)), 401, "unauthorized")
+
+
+def bearer(world: World) -> dict[str, str]:
+    return {"Authorization": f"Bearer {world.log_in(password=AUTH).access}"}
+
+
+def test_a_recovery_token_is_good_for_nothing_else(world: World) -> None:
+    alice = register(world)
+    alice.access = recover(world)["recovery_token"]
+    for method, path in (("GET", "/me"), ("GET", "/me/key-backup"), ("PATCH", "/me"), ("POST", "/me/keys")):
+        refused(alice.call(method, path, {}), 401, "unauthorized")
+    refused(alice.call("POST", "/auth/logout"), 401, "unauthorized")
+    refused(world.post("/auth/refresh", {"refresh_token": alice.access[:200]}), 401, "unauthorized")
+
+
+def test_recovery_is_refused_alike_for_wrong_code_no_code_and_nobody(world: World) -> None:
+    register(world)
+    world.register("plain")
+    answers = [
+        world.post("/auth/recover", {"username": name, "recovery_auth": NEW_CODE})
+        for name in ("alice", "plain", "nobody")
+    ]
+    for answer in answers:
+        refused(answer, 401, "invalid_credentials")
+    assert len({answer.get_data() for answer in answers}) == 1
+
+
+# ---------------------------------------------------------------- key backup and client state
+
+
+def put_backup(person: Person, version: int, **more: Any) -> Any:
+    body = {"key_backup": backup(version), "password": PASSWORD, **more}
+    return person.call("PUT", "/me/key-backup", body)
+
+
+def test_a_backup_is_replaced_only_by_the_next_and_with_the_password(world: World) -> None:
+    alice = world.register()
+    assert backup_of(alice) is None
+    assert refused(put_backup(alice, 2), 409, "backup_conflict")["version"] == 0
+    assert put_backup(alice, 1).status_code == 204
+    for version in (1, 3):
+        assert refused(put_backup(alice, version), 409, "backup_conflict")["version"] == 1
+    refused(put_backup(alice, 2, password="wrong password"), 403, "wrong_password")
+    assert backup_of(alice)["version"] == 1
+    second = backup(2)
+    assert put_backup(alice, 2, key_backup=second).status_code == 204
+    assert backup_of(alice) == second == world.log_in().answer["key_backup"]
+
+
+def test_a_backup_may_bring_a_new_recovery_code(world: World) -> None:
+    alice = world.register()
+    assert put_backup(alice, 1, recovery_auth=CODE).status_code == 204
+    assert recover(world)["key_backup"] == backup_of(alice)
+    assert put_backup(alice, 2).status_code == 204  # none given: the code stays
+    assert recover(world)["key_backup"]["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"v": 2}, "v"),
+        ({"v": True}, "v"),
+        ({"version": 0}, "version"),
+        ({"version": "1"}, "version"),
+        ({"iv": b64u(b"i" * 11)}, "iv"),
+        ({"iv": None}, "iv"),
+        ({"ciphertext": ""}, "ciphertext"),
+        ({"ciphertext": "A=="}, "ciphertext"),
+        ({"wraps": []}, "wraps"),
+        ({"wraps": {}}, "wraps"),
+        ({"wraps": backup(1)["wraps"] * 2}, "wraps"),
+        ({"wraps": [{**backup(1)["wraps"][0], "type": "other"}]}, "wraps.0.type"),
+        ({"wraps": [{**backup(1)["wraps"][0], "wrapped": b64u(b"w" * 47)}]}, "wraps.0.wrapped"),
+    ],
+)
+def test_backup_shapes_are_named_when_wrong(world: World, change: dict[str, Any], field: str) -> None:
+    alice = world.register()
+    answer = put_backup(alice, 1, key_backup={**backup(1), **change})
+    assert fields(refused(answer, 400, "invalid")) == {f"key_backup.{field}"}
+    assert backup_of(alice) is None
+
+
+def test_a_state_is_replaced_only_by_the_next(world: World) -> None:
+    alice = world.register()
+    assert alice.call("GET", "/me/state").get_json() == {"state": None}
+    assert refused(alice.call("PUT", "/me/state", {"state": state(2)}), 409, "state_conflict")["n"] == 0
+    for n in (1, 2):
+        assert alice.call("PUT", "/me/state", {"state": state(n)}).status_code == 204
+    for n in (1, 2, 4):
+        assert refused(alice.call("PUT", "/me/state", {"state": state(n)}), 409, "state_conflict")["n"] == 2
+    assert alice.call("GET", "/me/state").get_json() == {"state": state(2)}
+    assert world.log_in().answer["state"] == state(2)
+
+
+def test_a_state_of_512_kib_is_taken_and_no_more(world: World) -> None:
+    alice = world.register()
+    most = {**state(1), "ciphertext": b64u(bytes(512 * 1024))}
+    assert alice.call("PUT", "/me/state", {"state": most}).status_code == 204
+    more = {**state(2), "ciphertext": b64u(bytes(512 * 1024 + 1))}
+    assert fields(refused(alice.call("PUT", "/me/state", {"state": more}), 400, "invalid")) == {
+        "state.ciphertext"
+    }
+    huge = {**state(2), "ciphertext": "A" * (1024 * 1024)}
+    refused(alice.call("PUT", "/me/state", {"state": huge}), 413, "too_large")
+
+
+# ---------------------------------------------------------------- the end
+
+
+def test_deletion_ends_everything_but_what_others_need(world: World) -> None:
+    alice, bobby = register(world), world.register("bobby")
+    second = world.log_in(password=AUTH)
+    refused(alice.call("POST", "/me/deletion", {"password": "wrong password"}), 403, "wrong_password")
+    assert world.told.ended_accounts == []
+    assert alice.call("POST", "/me/deletion", {"password": AUTH}).status_code == 204
+    assert world.told.ended_accounts == ["alice"] and len(world.told.ended_sessions) == 2
+    for person in (alice, second):
+        refused(person.call("GET", "/me"), 401, "unauthorized")
+        refused(world.post("/auth/refresh", {"refresh_token": person.refresh}), 401, "unauthorized")
+    refused(world.post("/auth/login", {"username": "alice", "password": AUTH}), 401, "invalid_credentials")
+    answer = world.post("/auth/recover", {"username": "alice", "recovery_auth": CODE})
+    refused(answer, 401, "invalid_credentials")
+    assert world.post("/auth/prelogin", {"username": "alice"}).get_json()["kdf"] not in (None, KDF)
+    assert bobby.call("GET", "/users/alice/keys").status_code == 200
+    account = world.storage.accounts.get("alice")
+    assert account is not None and account.password_hash == b"" and account.backup is None
+
+
+def test_a_last_owner_names_another_before_the_account_ends(world: World) -> None:
+    alice = world.register()
+    world.told.last_owners.add("alice")
+    refused(alice.call("POST", "/me/deletion", {"password": PASSWORD}), 409, "last_owner")
+    assert alice.call("GET", "/me").status_code == 200
+
+
+def test_grave_changes_ask_for_the_password(world: World) -> None:
+    """ASVS 7.5.1: an open session alone is not enough."""
+    alice = world.register()
+    for method, path, body in (
+        ("POST", "/me/deletion", {}),
+        ("POST", "/me/keys", {"bundle": make_bundle("alice", pool(0))}),
+        ("PUT", "/me/key-backup", {"key_backup": backup(1)}),
+        ("PUT", "/me/password", {"new_password": NEW_PASSWORD}),
+    ):
+        refused(alice.call(method, path, {**body, "password": "wrong password"}), 403, "wrong_password")
+        assert "password" in fields(refused(alice.call(method, path, body), 400, "invalid"))
