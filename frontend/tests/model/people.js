@@ -1,0 +1,146 @@
+/**
+ * People for the model: accounts with cheap keys (Ed25519 to sign, RSA-3072 to wrap, made once per process), and
+ * clients that are the real ones, joined to the model server.
+ */
+
+import {
+  encodeB64u,
+  generateKey,
+  kidOf,
+  makeBundle,
+  newBackupKey,
+  newKdf,
+  sealBackup,
+  sha256,
+  encodeText,
+  wrapBackupKey,
+} from '../../lib/crypto/index.js';
+import { createClient, memoryStore } from '../../lib/index.js';
+
+export const NAMES = ['alice', 'bob', 'carol', 'dave', 'erin'];
+
+/** Stands for Argon2id, whose cost is not what is tested here. */
+export async function cheapKdf(password) {
+  return {
+    auth: encodeB64u(await sha256(encodeText(`auth ${password}`))),
+    passwordKey: await sha256(encodeText(`key ${password}`)),
+  };
+}
+
+const wrapping = new Map();
+
+/** A wrapping key per name, made once: RSA keys are slow to make. */
+async function wrappingKey(name) {
+  if (!wrapping.has(name)) wrapping.set(name, makeKey('RSA-OAEP-256'));
+  return copyOf(await wrapping.get(name));
+}
+
+async function makeKey(alg) {
+  const { spki, pkcs8 } = await generateKey(alg);
+  return { alg, kid: await kidOf(spki), spki, pkcs8 };
+}
+
+const copyOf = ({ alg, kid, spki, pkcs8 }) => ({ alg, kid, spki: spki.slice(), pkcs8: pkcs8.slice() });
+
+/** An account's keys, bundles and backup, as its client would have made them. */
+export class Identity {
+  constructor(username) {
+    this.username = username;
+    this.password = `password of ${username}`;
+    this.kdf = newKdf();
+    this.version = 0;
+    this.hash = '';
+    this.keys = [];
+    this.retired = [];
+  }
+
+  /** A new version of the bundle; `linked` says whether the old key vouches for it. */
+  async renew({ linked = true, keys } = {}) {
+    const link = this.keys.find(({ alg }) => alg === 'Ed25519');
+    const next = keys ?? [await wrappingKey(this.username), await makeKey('Ed25519')];
+    const continues = linked && this.version > 0;
+    this.version += 1;
+    const parts = { username: this.username, version: this.version, keys: next };
+    const { bundle, hash } = await makeBundle(continues ? { ...parts, previous: this.hash, link } : parts);
+    this.retired.push(...this.keys);
+    Object.assign(this, { keys: next, hash, bundle });
+    return { bundle, backup: await this.#backup() };
+  }
+
+  async #backup() {
+    const { username } = this;
+    const { passwordKey: key } = await cheapKdf(this.password);
+    const backupKey = newBackupKey();
+    const stored = (list) => list.map(({ alg, kid, pkcs8 }) => ({ alg, kid, pkcs8: encodeB64u(pkcs8) }));
+    const secrets = {
+      keys_version: this.version,
+      keys: stored(this.keys),
+      retired: stored(this.retired),
+      state_n: 0,
+    };
+    const wraps = [await wrapBackupKey({ username, type: 'password', key, backupKey })];
+    return sealBackup({ username, version: this.version, secrets, backupKey, wraps });
+  }
+
+  async account() {
+    const { bundle, backup } = this.version > 0 ? this : await this.renew();
+    const { auth: password } = await cheapKdf(this.password);
+    return { username: this.username, password, kdf: this.kdf, backup, bundle };
+  }
+}
+
+/** Adds accounts to a server. @returns {Promise<Map<string, Identity>>} */
+export async function settle(server, names) {
+  const identities = new Map();
+  for (const name of names) {
+    const identity = new Identity(name);
+    server.addAccount(await identity.account());
+    identities.set(name, identity);
+  }
+  return identities;
+}
+
+/** A client of the model; `wait` never sleeps for long, so that back-off costs nothing. */
+export function clientOf(server, device, { store = memoryStore(), pageSize = 4, ...more } = {}) {
+  const wait = () => new Promise((resolve) => setImmediate(resolve));
+  const client = createClient({
+    ...server.transport(device),
+    store,
+    kdf: cheapKdf,
+    refreshIn: 'body',
+    wait,
+    pageSize,
+    ...more,
+  });
+  return Object.assign(client, { store, device });
+}
+
+/** Logs an identity in on a clean device. */
+export async function enter(server, identity, device = identity.username, options = {}) {
+  const client = clientOf(server, device, options);
+  await client.login({ username: identity.username, password: identity.password });
+  await until(() => client.getSnapshot().connection === 'online', 'online');
+  return client;
+}
+
+/** Polls a condition; a condition that never comes true names itself. */
+export async function until(condition, what, ms = 10_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** All of a chat, from its first item on. */
+export async function loadAll(client, chat) {
+  await client.openChat(chat);
+  for (let view = client.getSnapshot().open[chat]; !view.atStart; view = client.getSnapshot().open[chat]) {
+    const first = view.items[0]?.seq;
+    await client.loadOlder(chat);
+    if (client.getSnapshot().open[chat].items[0]?.seq === first) break;
+  }
+  return client.getSnapshot().open[chat].items;
+}
