@@ -52,6 +52,6 @@ class EpochService:
         for done, bundle in enumerate(bundles):
             if done % SLICE == SLICE - 1:
                 self._offload.turn()
-            wrapped = crypto.b64u_encode(crypto.wrap_key(bundle.encryption_spki, secret, label))
+            wrapped = crypto.b64u_encode(crypto.wrap_key(bundle.encryption_spki, bytes(secret), label))
             wraps[bundle.username] = Wrap(bundle.encryption_kid, wrapped, bundle.hash, bundle.signing)
         return wraps
