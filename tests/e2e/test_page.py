@@ -173,9 +173,7 @@ def test_wrong_password_says_so(visit: Visit) -> None:
     visitor.page.get_by_label("Username").fill("carol.wrong")
     visitor.page.get_by_label("Password").fill("not the password")
     visitor.page.get_by_role("button", name="Log in").click()
-    expect(visitor.page.get_by_role("alert").filter(has_text="Wrong username or password")).to_be_visible(
-        timeout=WAIT
-    )
+    expect(visitor.page.get_by_role("alert").filter(has_text="Wrong username or password")).to_be_visible()
     expect(visitor.page.get_by_label("Username")).to_have_value("carol.wrong")
     visitor.complaints[:] = [text for text in visitor.complaints if "401" not in text]
 
