@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any
 
 from chatsec.domain.models import Appended, Mark, NewEvent, NewMessage
 from chatsec.domain.ports import Clock, Log, Offload, Signal
@@ -21,13 +21,11 @@ MAX_BATCH = 256
 MARK_DELAY = 0.5  # seconds that marks wait for company
 logger = logging.getLogger(__name__)
 
-R = TypeVar("R", Appended, Mark)
-
 
 @dataclass(slots=True)
-class _Waiting(Generic[R]):
+class _Waiting:
     item: NewMessage | NewEvent | Mark
-    publish: Callable[[R], None]
+    publish: Callable[[Any], None]  # with Appended or Mark, as the item has it
     signal: Signal
 
 
@@ -49,7 +47,8 @@ class Committer:
         waiting = _Waiting(item, publish, self._offload.event())
         self._waiting.append(waiting)
         self._rouse()
-        return _result(waiting.signal.wait())
+        placed: Appended = _result(waiting.signal.wait())
+        return placed
 
     def mark(self, mark: Mark, publish: Callable[[Mark], None]) -> Mark:
         """As `append`; marks of one person in one chat that come within half a second become one."""
@@ -65,7 +64,8 @@ class Committer:
             waiting.item = Mark(
                 mark.chat, mark.username, max(old.delivered, mark.delivered), max(old.read, mark.read)
             )
-        return _result(waiting.signal.wait())
+        placed: Mark = _result(waiting.signal.wait())
+        return placed
 
     def drain(self) -> None:
         """Returns when everything that waits is answered."""
@@ -99,7 +99,7 @@ class Committer:
 
     def _take(self) -> list[_Waiting]:
         """The next batch. An event is the last of its batch, so that its chat is shown as it was just then."""
-        batch = []
+        batch: list[_Waiting] = []
         while self._waiting and len(batch) < MAX_BATCH:
             batch.append(self._waiting.popleft())
             if isinstance(batch[-1].item, NewEvent):
@@ -127,7 +127,7 @@ class Committer:
             logger.exception("an item could not be published")
 
 
-def _result(result: R | ChatSecError) -> R:
+def _result(result: Any) -> Any:
     if isinstance(result, ChatSecError):
         raise result
     return result
