@@ -1,0 +1,1 @@
+"""Measurements that can be repeated: one command and one result file for each question (README.md)."""
