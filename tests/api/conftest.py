@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
 from chatsec.domain.accounts import AccountService
 from chatsec.domain.credentials import Credentials
 from chatsec.domain.keys import KeyService
@@ -25,9 +28,6 @@ from chatsec.rest import create_app
 from chatsec.rest import keys as keys_routes
 from chatsec.storage.sqlite import SqliteStorage
 from chatsec.tokens import DerivedTokens
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
-
 from tests.support.direct import DirectOffload
 
 PASSWORD = "a long and plain passphrase"
@@ -96,7 +96,8 @@ class World:
         self.clock = ShiftedClock()
         self.told = Told()
         self.offload = DirectOffload()
-        self.storage = SqliteStorage(folder / "chatsec.db", self.offload)
+        self.path = folder / "chatsec.db"
+        self.storage = SqliteStorage(self.path, self.offload)
         self.app = self.new_app()
 
     def new_app(
