@@ -3,9 +3,9 @@
  * The page's composition root: the one client of this tab, made of the browser's own parts, and the one attempt
  * per page load to resume the session it left.
  */
-import { io } from 'socket.io-client';
 import { API_URL, SOCKET_URL } from '../config.js';
 import { createClient, openStore } from '../lib/index.js';
+import { lazyIo } from './lazyIo.js';
 
 /** @type {import('../lib/types.js').Client|undefined} */
 let client;
@@ -17,7 +17,7 @@ export function getClient() {
     socketUrl: SOCKET_URL,
     store: openStore(),
     fetch: (...request) => fetch(...request),
-    io,
+    io: lazyIo,
     now: Date.now,
     locks: navigator.locks,
   });

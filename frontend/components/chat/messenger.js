@@ -5,7 +5,6 @@ import { useChats } from '../../hooks/useChats.js';
 import { useConnection } from '../../hooks/useConnection.js';
 import { useFragment } from '../../hooks/useFragment.js';
 import { useDirectory } from '../../hooks/usePeople.js';
-import { Gate } from '../account/gate.js';
 import { Button } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { Empty } from '../ui/notice.js';
@@ -32,7 +31,7 @@ function useTitle(chats) {
  * @typedef {Map<string, {text?: string, alg?: string}>} ChatMemory
  */
 
-function App() {
+export function Messenger() {
   const chats = useChats();
   const openId = useFragment();
   const [memory] = useState(/** @returns {ChatMemory} */ () => new Map());
@@ -79,13 +78,5 @@ function App() {
         />
       ) : null}
     </div>
-  );
-}
-
-export function Messenger() {
-  return (
-    <Gate want="in">
-      <App />
-    </Gate>
   );
 }
