@@ -8,6 +8,7 @@ from math import gcd, prod
 from pathlib import Path
 from typing import Any
 
+import gmpy2
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -107,6 +108,7 @@ def _public(spki: bytes) -> Any:
     return load_der_public_key(spki)
 
 
+@lru_cache(maxsize=1024)
 def verify(alg: str, spki: bytes, signature: bytes, data: bytes) -> bool:
     """Strict verification under a judged key."""
     key = _public(spki)
@@ -172,14 +174,16 @@ def _formed(key: Any, spki: bytes) -> bool:
 def _sound(key: Any, spki: bytes) -> bool:
     if isinstance(key, rsa.RSAPublicKey):
         public = key.public_numbers()
-        small = gcd(public.n, _small_primes()) != 1
+        small = gcd(public.n, _small_primes() % public.n) != 1
         return public.e == 65537 and 3072 <= public.n.bit_length() <= 4096 and not small
     if isinstance(key, dsa.DSAPublicKey):
         numbers = key.public_numbers()
         group = numbers.parameter_numbers
         p, q, g = domain()
         return (
-            (group.p, group.q, group.g) == (p, q, g) and 1 < numbers.y < p - 1 and pow(numbers.y, q, p) == 1
+            (group.p, group.q, group.g) == (p, q, g)
+            and 1 < numbers.y < p - 1
+            and gmpy2.powmod(numbers.y, q, p) == 1
         )
     return bool(crypto_core_ed25519_is_valid_point(spki[-32:]))
 
