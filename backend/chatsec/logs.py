@@ -21,7 +21,7 @@ from chatsec.errors import ChatSecError
 
 REMOVED = "[removed]"
 SECRET_NAME = re.compile(
-    r"passw|secret|token|auth(?!or|_event)|cookie|csrf|credential|pkcs8|private|plaintext|ciphertext|wrap|share"
+    r"passw|secret|token|auth|cookie|csrf|credential|pkcs8|private|plaintext|ciphertext|wrap|share"
     r"|recovery|backup|signature|salt|body|payload|\bkey\b|_key\b|^keys$|^state$",
     re.IGNORECASE,
 )

@@ -1,6 +1,6 @@
-"""One line in the log for each request, and one more for what concerns who may get in.
+"""One line in the log for each request, and the caller's address on every line that is written during it.
 
-A line says method, route, status, milliseconds, and who called from where; the route is the pattern
+A request's line says method, route, status, milliseconds, and who called; the route is the pattern
 (`/api/v1/chats/<chat_id>`), never the path, so that nothing a client wrote gets into it: no query, no token, no body.
 """
 
@@ -16,19 +16,6 @@ from chatsec.rest.guard import address
 
 UNMATCHED = "-"
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})  # asked for all the time: counted, not logged
-# (method, pattern below /api/v1) → what it is called in the log
-EVENTS = {
-    ("POST", "/auth/register"): "register",
-    ("POST", "/auth/login"): "login",
-    ("POST", "/auth/recover"): "recover",
-    ("POST", "/auth/refresh"): "refresh",
-    ("POST", "/auth/logout"): "logout",
-    ("POST", "/me/deletion"): "account_deletion",
-    ("PUT", "/me/password"): "password_change",
-    ("PUT", "/me/key-backup"): "key_backup_change",
-    ("POST", "/me/keys"): "keys_change",
-    ("DELETE", "/me/sessions"): "session_end",
-}
 
 logger = structlog.get_logger("chatsec.requests")
 
@@ -36,9 +23,13 @@ logger = structlog.get_logger("chatsec.requests")
 def install(app: Flask, metrics: Metrics) -> None:
     """Watches every request of the app."""
 
-    @app.before_request
     def begin() -> None:
         g.began = time.monotonic()
+        structlog.contextvars.clear_contextvars()  # a connection's earlier request ran in the same context
+        structlog.contextvars.bind_contextvars(address=address())
+
+    # Before all other checks: a request that they refuse has a line too.
+    app.before_request_funcs.setdefault(None, []).insert(0, begin)
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -51,23 +42,16 @@ def install(app: Flask, metrics: Metrics) -> None:
         if response.status_code >= 400:
             metrics.errors.labels(_code(response)).inc()
         if rule not in QUIET:
-            line = {
-                "method": method,
-                "route": rule,
-                "status": response.status_code,
-                "ms": round(seconds * 1000, 1),
-                "address": address(),
-                "username": caller.username if (caller := g.get("caller")) else None,
-            }
-            logger.info("request", **line)
-            if name := _event(method, rule):
-                logger.info("auth", what=name, ok=response.status_code < 400, **line)
+            caller = g.get("caller")
+            logger.info(
+                "request",
+                method=method,
+                route=rule,
+                status=response.status_code,
+                ms=round(seconds * 1000, 1),
+                username=caller.username if caller else None,
+            )
         return response
-
-
-def _event(method: str, rule: str) -> str | None:
-    below = rule.removeprefix("/api/v1").split("/<", 1)[0]
-    return EVENTS.get((method, below))
 
 
 def _code(response: Response) -> str:
