@@ -132,12 +132,22 @@ export function createMessages({
   async function settle(session) {
     const { state } = session;
     if (!state) return;
-    await chats.warn(session.id, [...state.warnings]);
+    await chats.warn(session.id, [...state.warnings, ...judgeStart(session, state)]);
     if (state.chain && state.epoch && !state.warnings.has('history_fork')) {
       const position = { seq: state.last, chain: state.chain, epoch: state.epoch.number };
       await store.write([{ kind: 'chats', id: `${session.id} position`, value: position }]);
     }
     onChange(session.id);
+  }
+
+  /** Whoever reads from a later item than the first was added by it; else something is withheld.
+   * @param {Session} session @param {State} state */
+  function judgeStart({ id }, { first, verdicts }) {
+    if (first === 1 || first !== chats.get(id)?.first_seq) return [];
+    const { facts } = verdicts[0];
+    const added =
+      facts.kind === 'event' && facts.event?.kind === 'add' && facts.event.usernames.includes(me());
+    return added ? [] : ['server_rollback'];
   }
 
   /** @param {string} id @param {{after?: number, before?: number}} asked */
@@ -186,7 +196,13 @@ export function createMessages({
         return loadNewest(session);
       }
       if (page.items.length === 0 && page.last_seq === state.last) return undefined;
-      const items = page.items[0]?.seq === state.last + 1 ? gapless(page.items) : [];
+      const follows = page.items[0]?.seq === state.last + 1;
+      if (!follows && (await chats.load(session.id)).first_seq > state.last + 1) {
+        // Removed and added again meanwhile: what lies between is not for this reader.
+        Object.assign(session, { facts: [], start: null, state: null });
+        return loadNewest(session);
+      }
+      const items = follows ? gapless(page.items) : [];
       if (items.length < page.items.length || items.length === 0) {
         await chats.warn(session.id, ['server_rollback']);
         if (items.length === 0) return undefined;

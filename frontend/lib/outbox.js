@@ -370,8 +370,9 @@ export function createOutbox({
      * @returns {import('./types.js').MessageItem[]} */
     view(chat) {
       const state = messages.stateOf(chat);
-      const shown = (/** @type {Entry} */ { id, state: how }) =>
-        how === 'acked' && (!state || state.ids.has(`${me()} ${id}`));
+      // Acknowledged ones bridge the moment until their item is judged; older pages are not this view's concern.
+      const shown = (/** @type {Entry} */ { state: how, seq }) =>
+        how === 'acked' && (!state || (seq ?? 0) <= state.last);
       const waiting = [...entries.values()].filter((entry) => entry.chat === chat && !shown(entry));
       return waiting
         .filter((entry) => payloads.has(keyOf(entry)))
