@@ -1,12 +1,13 @@
 """The REST side on real parts: SQLite in a file, real bcrypt of the lowest cost, a clock that can be turned forward.
 
-Two things stand in: the event loop (work runs at once) and the sockets (what would be told to them is written down).
+Two things stand in: the event loop (work runs at once) and the sockets (what they are told is written down).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from chatsec.domain.accounts import AccountService
-from chatsec.domain.credentials import Credentials
-from chatsec.domain.keys import KeyService
-from chatsec.domain.limits import Limits
-from chatsec.domain.models import Account
-from chatsec.domain.sessions import SessionService
-from chatsec.errors import ChatSecError
-from chatsec.passwords import BcryptHasher, common_passwords
-from chatsec.rest import accounts as accounts_routes
-from chatsec.rest import create_app
-from chatsec.rest import keys as keys_routes
+from chatsec.bootstrap import build
+from chatsec.config import from_env
 from chatsec.storage.sqlite import SqliteStorage
-from chatsec.tokens import DerivedTokens
 from tests.support.direct import DirectOffload
 
 PASSWORD = "a long and plain passphrase"
@@ -45,31 +36,6 @@ class ShiftedClock:
 
     def forward(self, *, seconds: float = 0, days: float = 0) -> None:
         self.shift += int(seconds * 1000 + days * 86_400_000)
-
-
-class Told:
-    """Stands in for sockets and chats: writes down what they would be told, and refuses for `last_owners`."""
-
-    def __init__(self) -> None:
-        self.bundles: list[tuple[str, int]] = []
-        self.ended_sessions: list[str] = []
-        self.new_bundles: list[str] = []
-        self.ended_accounts: list[str] = []
-        self.last_owners: set[str] = set()
-
-    def keys(self, username: str, version: int, peers: set[str]) -> None:
-        assert username in peers
-        self.bundles.append((username, version))
-
-    def session_ended(self, session_id: str) -> None:
-        self.ended_sessions.append(session_id)
-
-    def before_deletion(self, username: str) -> None:
-        if username in self.last_owners:
-            raise ChatSecError("last_owner")
-
-    def of(self, account: Account, viewer: str | None) -> tuple[str, int | None]:
-        return "offline", account.last_seen
 
 
 class Person:
@@ -90,62 +56,41 @@ class Person:
 
 
 class World:
-    """A server with its clock, its store and what it told. `new_app` makes it anew on the same store."""
+    """The whole server as bootstrap builds it, but for the loop: work runs at once, each append by whoever asks for it.
+
+    What sockets are told is written down in `packets`. `new_app` makes the server anew on the same store.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.clock = ShiftedClock()
-        self.told = Told()
-        self.offload = DirectOffload()
+        self.folder = folder
         self.path = folder / "chatsec.db"
+        self.clock = ShiftedClock()
+        self.offload = DirectOffload()
         self.storage = SqliteStorage(self.path, self.offload)
+        self.packets: list[tuple[str, Any, Any]] = []  # (event, data, rooms)
         self.app = self.new_app()
 
-    def new_app(
-        self, *, rate_limits: bool = False, registration_open: bool = True, **options: Any
-    ) -> APIFlask:
-        told, storage, clock, offload = self.told, self.storage, self.clock, self.offload
-        limits = Limits(clock, enabled=rate_limits)
-        tokens = DerivedTokens(secret_key=SECRET_KEY, clock=clock)
-        credentials = Credentials(
-            storage=storage,
-            hasher=BcryptHasher(rounds=4, offload=offload),
-            limits=limits,
-            common=common_passwords(),
+    def new_app(self, *, rate_limits: bool = False, **settings: Any) -> APIFlask:
+        wanted = from_env({"SECRET_KEY": SECRET_KEY, "DATA_DIR": str(self.folder), "BCRYPT_ROUNDS": "4"})
+        wanted = replace(wanted, page_dir=self.folder / "no page", rate_limits=rate_limits, **settings)
+        self.server = build(
+            wanted, self.offload, async_mode="threading", storage=self.storage, clock=self.clock
         )
-        self.sessions = SessionService(storage=storage, tokens=tokens, clock=clock, publisher=told)
-        keys = KeyService(
-            storage=storage,
-            credentials=credentials,
-            publisher=told,
-            limits=limits,
-            clock=clock,
-            offload=offload,
-            on_new_bundle=told.new_bundles.append,
-        )
-        accounts = AccountService(
-            storage=storage,
-            credentials=credentials,
-            keys=keys,
-            sessions=self.sessions,
-            tokens=tokens,
-            limits=limits,
-            clock=clock,
-            registration_open=registration_open,
-            before_deletion=told.before_deletion,
-            on_ended=told.ended_accounts.append,
-        )
-        self.app = create_app(
-            [
-                accounts_routes.blueprint(
-                    accounts=accounts, sessions=self.sessions, tokens=tokens, presence=told
-                ),
-                keys_routes.blueprint(keys=keys),
-            ],
-            sessions=self.sessions,
-            limits=limits,
-            **options,
-        )
+        self.sessions = self.server.services.sessions
+        committer = self.server.committer
+        committer._rouse = lambda: committer._commit(committer._take())  # type: ignore[method-assign]
+        self.server.sio.emit = lambda event, data, to=None, **_: self.packets.append((event, data, to))
+        self.app = self.server.app
         return self.app
+
+    @property
+    def ended_sessions(self) -> list[str]:
+        """Whose sockets were cut, in order."""
+        return [to.removeprefix("session:") for event, _, to in self.packets if event == "session:revoked"]
+
+    def told(self, event: str) -> list[Any]:
+        """What was said of one kind, in order."""
+        return [data for name, data, _ in self.packets if name == event]
 
     def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
         """Nobody's request."""

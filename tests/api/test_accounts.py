@@ -206,7 +206,7 @@ def test_registering_with_keys_stores_them_together_or_not_at_all(world: World) 
 
 
 def test_registration_can_be_closed(world: World) -> None:
-    world.new_app(registration_open=False)
+    world.new_app(registration="closed")
     refused(register(world), 403, "registration_closed")
 
 

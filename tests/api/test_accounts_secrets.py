@@ -50,7 +50,7 @@ def test_a_new_password_ends_the_other_sessions_and_answers_as_login(world: Worl
     assert set(body) == set(other.answer) and body["key_backup"] == backup_of(alice) is not None
     refused(other.call("GET", "/me"), 401, "unauthorized")
     refused(world.post("/auth/refresh", {"refresh_token": other.refresh}), 401, "unauthorized")
-    assert len(world.told.ended_sessions) == 1
+    assert len(world.ended_sessions) == 1
     assert alice.call("GET", "/me").status_code == 200
     assert world.post("/auth/refresh", {"refresh_token": body["refresh_token"]}).status_code == 200
     old = world.post("/auth/login", {"username": "alice", "password": AUTH})
@@ -111,7 +111,7 @@ def test_someone_may_know_my_password_all_in_one_request(world: World) -> None:
     answer = alice.call("PUT", "/me/password", change(bundle=two, state=state(1), recovery_auth=NEW_CODE))
     assert answer.status_code == 200 and answer.get_json()["user"]["keys_version"] == 2
     assert answer.get_json()["state"] == state(1)
-    assert world.told.bundles == [("alice", 2)] and world.told.new_bundles == ["alice"]
+    assert world.told("keys") == [{"username": "alice", "version": 2}]
     old = world.post("/auth/recover", {"username": "alice", "recovery_auth": CODE})
     refused(old, 401, "invalid_credentials")
     assert recover(world, NEW_CODE)["key_backup"]["version"] == 2
@@ -321,9 +321,9 @@ def test_deletion_ends_everything_but_what_others_need(world: World) -> None:
     alice, bobby = register(world), world.register("bobby")
     second = world.log_in(password=AUTH)
     refused(alice.call("POST", "/me/deletion", {"password": "wrong password"}), 403, "wrong_password")
-    assert world.told.ended_accounts == []
+    assert alice.call("GET", "/me").status_code == 200
     assert alice.call("POST", "/me/deletion", {"password": AUTH}).status_code == 204
-    assert world.told.ended_accounts == ["alice"] and len(world.told.ended_sessions) == 2
+    assert len(world.ended_sessions) == 2
     for person in (alice, second):
         refused(person.call("GET", "/me"), 401, "unauthorized")
         refused(world.post("/auth/refresh", {"refresh_token": person.refresh}), 401, "unauthorized")
@@ -337,10 +337,19 @@ def test_deletion_ends_everything_but_what_others_need(world: World) -> None:
 
 
 def test_a_last_owner_names_another_before_the_account_ends(world: World) -> None:
-    alice = world.register()
-    world.told.last_owners.add("alice")
-    refused(alice.call("POST", "/me/deletion", {"password": PASSWORD}), 409, "last_owner")
+    alice = register(world)
+    bobby = world.register("bobby", keys=make_bundle("bobby", pool(1)))
+    chat = alice.call("POST", "/chats", {"members": ["bobby"]}).get_json()["id"]
+    end = {"password": AUTH}
+    refused(alice.call("POST", "/me/deletion", end), 409, "last_owner")
     assert alice.call("GET", "/me").status_code == 200
+    heir = {"kind": "role", "usernames": ["bobby"], "role": "owner"}
+    assert alice.call("POST", f"/chats/{chat}/events", heir).status_code == 200
+    world.packets.clear()
+    assert alice.call("POST", "/me/deletion", end).status_code == 204
+    left = bobby.call("GET", f"/chats/{chat}").get_json()
+    assert [member["username"] for member in left["members"]] == ["bobby"] and left["epoch"]["number"] == 2
+    assert [item["event"]["kind"] for item in world.told("event")] == ["ended"]
 
 
 def test_grave_changes_ask_for_the_password(world: World) -> None:

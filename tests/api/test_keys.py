@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chatsec.errors import ChatSecError
 from tests.api.conftest import PASSWORD, Person, World, fields, refused
 from tests.support.protocol import (
     DSA,
@@ -47,7 +48,7 @@ def test_a_first_bundle_is_stored_told_and_readable(world: World, alice: Person)
     answer = add(alice, bundle, key_backup=BACKUP, state=STATE)
     kh = bundle_hash("alice", bundle)
     assert answer.status_code == 201 and answer.get_json() == {"version": 1, "hash": kh}
-    assert world.told.bundles == [("alice", 1)] and world.told.new_bundles == ["alice"]
+    assert world.told("keys") == [{"username": "alice", "version": 1}]
     found = world.register("bobby").call("GET", "/users/ALICE/keys").get_json()
     assert found.pop("created_at").endswith("Z")
     assert found == {"username": "alice", "hash": kh, "history": [], **bundle}
@@ -76,12 +77,42 @@ def test_an_identity_reset_is_taken_and_is_one(alice: Person) -> None:
     assert alice.call("GET", "/users/alice/keys").get_json()["previous"] == ""
 
 
-def test_the_same_bundle_again_answers_as_before(world: World, alice: Person) -> None:
+def test_the_same_bundle_again_answers_as_before(alice: Person) -> None:
     bundle = first()
     before = add(alice, bundle, key_backup=BACKUP)
     again = add(alice, {**bundle, "version": 1.0, "unknown": 1}, key_backup=BACKUP)
     assert (again.status_code, again.get_json()) == (before.status_code, before.get_json())
-    assert world.told.new_bundles == ["alice", "alice"]  # what a crash may have left undone is done now
+
+
+def test_a_new_bundle_opens_an_epoch_in_every_chat_before_the_answer(world: World, alice: Person) -> None:
+    one = first()
+    add(alice, one)
+    bobby = world.register("bobby", keys=make_bundle("bobby", pool(2)))
+    chats = [alice.call("POST", "/chats", {"members": ["bobby"]}).get_json()["id"] for _ in range(2)]
+    world.packets.clear()
+    two = make_bundle("alice", pool(1), 2, after=(one, pool(0)))
+    assert add(alice, two).status_code == 201
+    for chat in chats:
+        for person, kid in ((alice, pool(1).kid(WRAPPING)), (bobby, pool(2).kid(WRAPPING))):
+            epoch = person.call("GET", f"/chats/{chat}").get_json()["epoch"]
+            assert (epoch["number"], epoch["kid"]) == (2, kid)
+    assert world.told("keys") == [{"username": "alice", "version": 2}]
+    assert {item["event"]["keys"] for item in world.told("event")} == {bundle_hash("alice", two)}
+    # A crash between the bundle and its epochs: the same bundle again opens what is due.
+    three = make_bundle("alice", pool(3), 3, after=(two, pool(1)))
+    append = world.storage.log.append
+
+    def down(*_: Any) -> Any:
+        raise ChatSecError("unavailable")
+
+    world.storage.log.append = down  # type: ignore[method-assign]
+    refused(add(alice, three), 503, "unavailable")
+    world.storage.log.append = append  # type: ignore[method-assign]
+    assert alice.call("GET", f"/chats/{chats[0]}").get_json()["epoch"]["number"] == 2
+    assert add(alice, three).status_code == 201
+    for chat in chats:
+        epoch = alice.call("GET", f"/chats/{chat}").get_json()["epoch"]
+        assert (epoch["number"], epoch["kid"]) == (3, pool(3).kid(WRAPPING))
 
 
 def test_versions_have_no_gap_and_no_repeat(alice: Person) -> None:
@@ -219,7 +250,7 @@ def test_keys_backup_and_state_are_stored_together_or_not_at_all(alice: Person) 
 def test_keys_need_the_password(world: World, alice: Person) -> None:
     refused(add(alice, first(), password="not the password"), 403, "wrong_password")
     assert fields(refused(add(alice, first(), password=None), 400, "invalid")) == {"password"}
-    assert stored_version(alice) == 0 and world.told.new_bundles == []
+    assert stored_version(alice) == 0 and world.told("keys") == []
 
 
 def test_the_list_of_keys_leaves_out_who_has_none(world: World, alice: Person) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import jwt
 import pytest
+
 from chatsec.crypto import b64u_decode, b64u_encode
 from chatsec.tokens import DerivedTokens
-
 from tests.api.conftest import PASSWORD, SECRET_KEY, Person, World, refused
 
 HTTPS = {"base_url": "https://chat.example"}
@@ -44,7 +44,7 @@ def test_a_reused_token_ends_the_session(world: World) -> None:
     refused(refresh(world, alice.refresh), 401, "unauthorized")
     refused(refresh(world, third), 401, "unauthorized")
     refused(alice.call("GET", "/me"), 401, "unauthorized")
-    assert world.told.ended_sessions == [session_of(alice)]
+    assert world.ended_sessions == [session_of(alice)]
     assert other.call("GET", "/me").status_code == 200  # that session, no other
 
 
@@ -55,7 +55,7 @@ def test_a_reused_token_ends_the_session_after_the_grace(world: World) -> None:
     world.clock.forward(seconds=31)
     refused(refresh(world, alice.refresh), 401, "unauthorized")
     refused(refresh(world, successor), 401, "unauthorized")
-    assert world.told.ended_sessions == [session_of(alice)]
+    assert world.ended_sessions == [session_of(alice)]
 
 
 def test_two_tabs_at_once_get_the_same_successor(world: World) -> None:
@@ -101,7 +101,7 @@ def test_logout_ends_tokens_at_once(world: World) -> None:
     refused(alice.call("GET", "/me"), 401, "unauthorized")
     refused(refresh(world, alice.refresh), 401, "unauthorized")
     refused(alice.call("POST", "/auth/logout"), 401, "unauthorized")
-    assert world.told.ended_sessions == [session_of(alice)]
+    assert world.ended_sessions == [session_of(alice)]
     again = world.log_in()
     assert world.post("/auth/logout", {"refresh_token": again.refresh}).status_code == 204
     refused(again.call("GET", "/me"), 401, "unauthorized")
@@ -143,7 +143,7 @@ def test_the_sweep_ends_what_outlived_itself_and_nothing_else(world: World) -> N
     young = world.log_in()
     world.clock.forward(days=11)
     world.sessions.sweep()
-    assert world.told.ended_sessions == [session_of(old)]
+    assert world.ended_sessions == [session_of(old)]
     assert refresh(world, young.refresh).status_code == 200
 
 
@@ -163,7 +163,7 @@ def test_devices_are_listed_and_ended_one_by_one(world: World) -> None:
     assert devices[0]["agent"].startswith("Phone1xxx") and len(devices[0]["agent"]) == 200
     assert alice.call("DELETE", f"/me/sessions/{devices[0]['id']}").status_code == 204
     refused(refresh(world, phone.get_json()["refresh_token"]), 401, "unauthorized")
-    assert world.told.ended_sessions == [devices[0]["id"]]
+    assert world.ended_sessions == [devices[0]["id"]]
     refused(alice.call("DELETE", f"/me/sessions/{devices[0]['id']}"), 404, "not_found")
 
 
