@@ -1,6 +1,7 @@
 """The receiving side for `server` chats: judges items in order of seq and names every failure (protocol §5).
 
-It holds what it was given and judges all of it again on every change, which is slow and plain: a yardstick for tests.
+It judges what is appended as it comes, and everything anew when older items or missing keys arrive: slow and plain,
+a yardstick for tests.
 """
 
 from collections.abc import Iterable, Mapping
@@ -83,6 +84,7 @@ class Reader:
         self.judged: dict[int, Judged] = {}
         self.warnings: set[str] = set()  # of the chat
         self.chain: dict[int, bytes] = {}  # seq → c
+        self._run: _Run | None = None
 
     @property
     def last_seq(self) -> int:
@@ -118,6 +120,8 @@ class Reader:
     def learn(self, epochs: Iterable[Mapping[str, Any]]) -> None:
         """Remembers Epochs, own wraps with them."""
         self.epochs.update({epoch["number"]: epoch for epoch in epochs})
+        if "waiting_for_key" in self.failures().values():
+            self.rejudge()
 
     def failures(self) -> dict[int, str]:
         """seq → failure name, of what failed."""
@@ -135,8 +139,12 @@ class Reader:
             raise ValueError("items are judged in gapless order only")
         elif self.chain[self.last_seq] != before:
             self.warnings.add("history_fork")
-        self.items += items
-        self._judge()
+        for item in items:
+            self.items.append(item)
+            if self._run is None:
+                self.rejudge()
+            else:
+                self._judge(item, self._run)
 
     def _prepend(self, items: list[Item], before: bytes) -> None:
         if items[-1]["seq"] != self.items[0]["seq"] - 1:
@@ -147,20 +155,22 @@ class Reader:
             joint = chain_step(joint, item_hash(item))
         if joint != held:
             self.warnings.add("history_fork")
-        self._judge()
+        self.rejudge()
 
-    def _judge(self) -> None:
-        """Judges everything held, in order."""
-        run = _Run(self)
+    def rejudge(self) -> None:
+        """Judges everything held anew, in order."""
+        self._run = _Run(self)
         if self.items[0]["seq"] == 1 and self.start != CHAIN_START:
             self.warnings.add("history_fork")
-        c = self.start
-        self.chain = {self.items[0]["seq"] - 1: c}
+        self.chain = {self.items[0]["seq"] - 1: self.start}
         self.judged = {}
         for item in self.items:
-            c = chain_step(c, item_hash(item))
-            self.chain[item["seq"]] = c
-            self.judged[item["seq"]] = run.event(item) if "event" in item else run.message(item)
+            self._judge(item, self._run)
+
+    def _judge(self, item: Item, run: "_Run") -> None:
+        seq = item["seq"]
+        self.chain[seq] = chain_step(self.chain[seq - 1], item_hash(item))
+        self.judged[seq] = run.event(item) if "event" in item else run.message(item)
 
     def key(self, number: int) -> bytes:
         """K_e; `waiting_for_key`, `key_lost` or `key_mismatch` without."""
