@@ -64,7 +64,8 @@ export class Identity {
     const { bundle, hash } = await makeBundle(continues ? { ...parts, previous: this.hash, link } : parts);
     this.retired.push(...this.keys);
     Object.assign(this, { keys: next, hash, bundle });
-    return { bundle, backup: await this.#backup() };
+    this.backup = await this.#backup();
+    return { bundle, backup: this.backup };
   }
 
   async #backup() {
