@@ -28,6 +28,7 @@ MAX_FRAME = 256 * 1024  # bytes of a packet; protocol §8 wants 64 KiB of cipher
 MAX_PACKETS = 16  # of one polling request, as engineio decodes them
 SOCKET_TIMEOUT = 60  # seconds that a client may be silent in the middle of a request
 BACKLOG = 1024
+MAX_DISCARDED = 128 * 1024 * 1024  # bytes of a refused body: more than any that is taken
 logger = logging.getLogger(__name__)
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -68,6 +69,17 @@ def harden(sio: socketio.Server) -> None:
     """Makes this server's WebSockets fast and strict. Once, before it serves."""
     websocket.RFC6455WebSocket._apply_mask = staticmethod(unmask)
     sio.eio._async = {**sio.eio._async, "websocket": _StrictWebSocket}
+    eventlet.wsgi.Input.discard = _discard
+
+
+def _discard(body: Any, buffer_size: int = 1 << 16) -> None:
+    """What is still to come of a body that was refused, so that its sender gets to read the answer; eventlet would go on
+    without end. The OSError makes it close the connection."""
+    left = MAX_DISCARDED
+    while part := body.read(min(buffer_size, left)):
+        left -= len(part)
+        if left <= 0:
+            raise OSError("the body goes on and on")
 
 
 def guarded(app: WsgiApp, sio: socketio.Server, path: str = "/socket.io/") -> WsgiApp:

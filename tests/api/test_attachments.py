@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
 from chatsec.domain import attachments as rules
 from chatsec.domain.attachments import AttachmentService
 from chatsec.domain.limits import Limits
@@ -18,9 +21,6 @@ from chatsec.errors import ChatSecError
 from chatsec.rest import attachments as routes
 from chatsec.rest import create_app
 from chatsec.storage.files import AttachmentFiles
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
-
 from tests.api.conftest import World, refused
 from tests.support.chats import make_chat, remove
 
