@@ -363,3 +363,45 @@ def test_grave_changes_ask_for_the_password(world: World) -> None:
     ):
         refused(alice.call(method, path, {**body, "password": "wrong password"}), 403, "wrong_password")
         assert "password" in fields(refused(alice.call(method, path, body), 400, "invalid"))
+
+
+def test_no_secret_gets_into_the_log(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    """Who did what is logged; with what, never: and a name that is none may be a password in the wrong field."""
+    alice = register(world)
+    tokens = [alice.access, alice.refresh]
+    other = world.log_in(password=AUTH, refresh_in="cookie")
+    tokens += [
+        other.access,
+        other.csrf,
+        world.post("/auth/refresh", {"refresh_token": alice.refresh}).json["refresh_token"],
+    ]
+    refused(
+        world.post("/auth/login", {"username": "hunter2hunter2", "password": "swordfish1"}),
+        401,
+        "invalid_credentials",
+    )
+    refused(
+        world.post("/auth/login", {"username": "alice", "password": "swordfish1"}), 401, "invalid_credentials"
+    )
+    refused(
+        world.post("/auth/recover", {"username": "hunter3hunter3", "recovery_auth": CODE}),
+        401,
+        "invalid_credentials",
+    )
+    tokens.append(recover(world)["recovery_token"])
+    assert alice.call("PUT", "/me/password", change(recovery_auth=NEW_CODE)).status_code == 200
+    refused(world.app.test_client().get(f"/api/v1/me?token={tokens[0]}"), 401, "unauthorized")
+    said = "".join(capfd.readouterr())
+    assert "log-in refused" in said and "password changed" in said and "alice" in said
+    for secret in (
+        *tokens,
+        AUTH,
+        NEW_AUTH,
+        CODE,
+        NEW_CODE,
+        KDF["salt"],
+        "swordfish",
+        "hunter",
+        backup_of(alice)["ciphertext"],
+    ):
+        assert secret not in said, secret

@@ -161,15 +161,20 @@ def _answer_errors(app: APIFlask, not_found_page: Callable[[], Response] | None)
     @app.errorhandler(ChatSecError)
     def answer_refusal(error: ChatSecError) -> Response:
         if error.status >= 500:
-            logger.warning("unavailable", path=request.path, detail=error.detail)
+            logger.warning("unavailable", route=_route(), detail=error.detail)
         return problem(error)
 
     @app.errorhandler(Exception)
     def answer_fault(error: Exception) -> Response:
         # Types and places only: messages and locals may hold what must never be logged.
         places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-        logger.error("fault", path=request.path, error=type(error).__name__, places=places[-8:])
+        logger.error("fault", route=_route(), error=type(error).__name__, places=places[-8:])
         return problem(ChatSecError("unavailable"))
+
+
+def _route() -> str:
+    """The pattern, never the path: nothing that a client wrote gets into the log."""
+    return request.url_rule.rule if request.url_rule else "-"
 
 
 def _as_chatsec(error: HTTPError) -> ChatSecError:

@@ -80,7 +80,7 @@ def _add_auth(bp: APIBlueprint, accounts: AccountService, presence: Presence) ->
         try:
             account, granted = accounts.log_in(body.username, body.password, address(), user_agent())
         except ChatSecError as error:
-            log.warning("log-in refused", username=body.username, code=error.code)
+            log.warning("log-in refused", username=_known(accounts, body.username), code=error.code)
             raise
         log.info("logged in", username=account.username)
         return _grant(granted, body.refresh_in, _logged_in(account, presence))
@@ -92,7 +92,7 @@ def _add_auth(bp: APIBlueprint, accounts: AccountService, presence: Presence) ->
         try:
             backup, token = accounts.recover(body.username, body.recovery_auth, address())
         except ChatSecError as error:
-            log.warning("recovery refused", username=body.username, code=error.code)
+            log.warning("recovery refused", username=_known(accounts, body.username), code=error.code)
             raise
         log.info("recovery begun", username=body.username)
         return {"key_backup": backup, "recovery_token": token}
@@ -244,6 +244,14 @@ def _logged_in(account: Account, presence: Presence) -> Json:
 def _me(account: Account, presence: Presence) -> Json:
     status, last_seen = presence.of(account, account.username)
     return user(account, status, last_seen)
+
+
+def _known(accounts: AccountService, username: str) -> str | None:
+    """The name for the log, if it is one: what is typed into the wrong field may be a password."""
+    try:
+        return accounts.get(username).username
+    except ChatSecError:
+        return None
 
 
 def _leaver(body: wire.Refresh, sessions: SessionService, tokens: Tokens) -> Caller:
