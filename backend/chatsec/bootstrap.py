@@ -95,6 +95,7 @@ class Server:
         self.services.chats.catch_up()
         self.services.attachments.sweep(0)
         self.offload.start(self.services.attachments.sweep_hourly)
+        self.offload.start(self.services.sessions.sweep_hourly, self.offload)
         self.metrics.watch_loop(self.offload)
 
     def stop(self) -> None:

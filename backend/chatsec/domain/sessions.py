@@ -8,18 +8,21 @@ which the store keeps the good one: whoever shows an older refresh token ends th
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chatsec.domain.models import Caller, Session
-from chatsec.domain.ports import Clock, Publisher, Storage, Tokens
+from chatsec.domain.ports import Clock, Offload, Publisher, Storage, Tokens
 from chatsec.errors import ChatSecError
 
 ACCESS_SECONDS = 15 * 60
 DAY = 24 * 60 * 60 * 1000
 IDLE_MS, MOST_MS = 30 * DAY, 180 * DAY
 GRACE_MS = 30_000  # for a lost answer, or two tabs
+SWEEP_PAUSE = 3600.0  # seconds
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,18 @@ class SessionService:
             self._publisher.session_ended(session_id)
 
     def sweep(self) -> None:
-        """Ends the sessions that outlived themselves; for a task that runs now and then."""
+        """Ends the sessions that outlived themselves, their sockets too."""
         now = self._clock.now()
         self.ended(self._sessions.end_idle(now - IDLE_MS, now - MOST_MS))
+
+    def sweep_hourly(self, offload: Offload) -> None:
+        """For ever; to be started beside."""
+        while True:
+            try:
+                self.sweep()
+            except ChatSecError as error:
+                logger.warning("sessions cannot be swept: %s", error)
+            offload.sleep(SWEEP_PAUSE)
 
     def _end(self, session_ids: Iterable[str]) -> None:
         for session_id in session_ids:
