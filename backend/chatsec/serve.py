@@ -11,7 +11,7 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -39,10 +39,10 @@ class Drainable(Protocol):
         """Returns when every request and event under way is answered."""
 
 
-def unmask(data: bytes, mask: bytes, length: int | None = None, offset: int = 0) -> bytes:
+def unmask(data: bytes, mask: Sequence[int], length: int | None = None, offset: int = 0) -> bytes:
     """RFC 6455 §5.3 as one XOR of two large integers; `offset` is how many bytes of the frame came before."""
     data = data if length is None else data[:length]
-    turned = mask[offset % 4 :] + mask[: offset % 4]
+    turned = bytes(mask[offset % 4 :] + mask[: offset % 4])  # eventlet gives a tuple of numbers, slow to repeat
     size = len(data)
     key = (turned * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
