@@ -11,7 +11,6 @@ from chatsec.domain.ports import Storage
 from chatsec.errors import ChatSecError
 from chatsec.storage.memory import MemoryData, MemoryStorage
 from chatsec.storage.sqlite import SqliteStorage
-
 from tests.support.direct import DirectOffload
 
 

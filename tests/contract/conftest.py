@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chatsec.domain.ports import Storage
 
+from chatsec.domain.ports import Storage
 from tests.contract.adapters import ADAPTERS, MemoryAdapter, SqliteAdapter
 from tests.contract.world import World
 

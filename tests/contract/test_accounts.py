@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from chatsec.domain.models import Account
 from chatsec.domain.ports import Storage
 from chatsec.errors import ChatSecError
-
 from tests.contract.world import T0, World, account, bundle, session
 
 KDF = {"name": "argon2id", "m": 65536, "t": 3, "p": 1, "salt": "AAAA"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from chatsec.domain.models import Attachment, Chat, ChatMember, Epoch, Head, Mark, Member
 from chatsec.errors import ChatSecError
-
 from tests.contract.world import PSS, T0, World, message, new_id, signing_kid
 
 

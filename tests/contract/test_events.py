@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import orjson
 import pytest
+
 from chatsec.domain.models import Appended, Epoch, NewEpoch, NewEvent
 from chatsec.errors import ChatSecError
-
 from tests.contract.world import World, bundle, new_id
 
 

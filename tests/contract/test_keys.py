@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from chatsec.domain.ports import Storage
-
 from tests.contract.world import World, account, bundle
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
 from chatsec import crypto
 from chatsec.domain.models import Appended, Mark
 from chatsec.errors import ChatSecError
-
 from tests.contract.world import World, bundle, chain, message, new_id, signing_kid
 
 
