@@ -31,8 +31,8 @@ export function useMessages(chatId) {
 }
 
 export function useMessageActions() {
-  const { send, retry, discard, loadOlder } = getClient();
-  return { send, retry, discard, loadOlder };
+  const { send, retry, discard, loadOlder, markRead } = getClient();
+  return { send, retry, discard, loadOlder, markRead };
 }
 
 /**

@@ -7,13 +7,13 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.pages import WAIT, Visitor
+from tests.support.server import ServerProcess
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -64,12 +64,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(chromium: Browser, origin: str, tmp_path: Path) -> Iterator[Callable[..., Visitor]]:
+def visit(chromium: Browser, server: ServerProcess) -> Iterator[Callable[..., Visitor]]:
     """Makes clean browsers at the server's origin; afterwards no console error or CSP violation may have shown."""
     visitors: list[Visitor] = []
 
     def make(**options: Any) -> Visitor:
-        visitors.append(Visitor(chromium, origin, **options))
+        visitors.append(Visitor(chromium, server.url, **options))
         return visitors[-1]
 
     yield make

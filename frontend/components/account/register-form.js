@@ -84,7 +84,6 @@ function RegisterCard() {
           autoCapitalize="none"
           autoCorrect="off"
           spellCheck={false}
-          maxLength={32}
           readOnly={busy}
         />
         <Field

@@ -42,7 +42,7 @@ function SignWith({ value, onChange }) {
 
 /** @param {{chat: import('../../lib/types.js').ChatView, memory: import('./messenger.js').ChatMemory}} props */
 export function Composer({ chat, memory }) {
-  const { send } = useMessageActions();
+  const { send, markRead } = useMessageActions();
   const typing = useTyping(chat.id);
   const [text, setText] = useState(memory.get(chat.id)?.text ?? '');
   const [alg, setAlg] = useState(memory.get(chat.id)?.alg ?? DEFAULT_ALG);
@@ -73,6 +73,8 @@ export function Composer({ chat, memory }) {
     typing(false);
     field.current?.focus();
     try {
+      // Who answers has read: told first, since an own message ends what is unread.
+      if (chat.unread > 0) await markRead(chat.id).catch(() => undefined);
       await send(chat.id, { body }, alg);
     } catch (error) {
       setText((now) => now || body);

@@ -30,15 +30,22 @@ function sameRun(before, after) {
   return b.getTime() - a.getTime() < RUN_PAUSE && dayKey(timeOf(before)) === dayKey(timeOf(after));
 }
 
-/** The key of the first of the last `unread` messages of others, or null. @param {Item[]} items @param {number} unread */
-export function firstUnread(items, unread) {
+/**
+ * The key of the first of the last `unread` messages of others; null if there is none, or if it is on an older page.
+ * @param {Item[]} items
+ * @param {number} unread  may count events too, so it can exceed the messages of a whole chat
+ * @param {boolean} atStart  there is no older page
+ */
+export function firstUnread(items, unread, atStart) {
   let left = unread;
+  let first = null;
   for (let i = items.length - 1; i >= 0 && left > 0; i -= 1) {
     const item = items[i];
-    if (item.kind === 'message' && !item.mine) left -= 1;
-    if (left === 0) return item.key;
+    if (item.kind !== 'message' || item.mine) continue;
+    left -= 1;
+    first = item.key;
   }
-  return null;
+  return left === 0 || atStart ? first : null;
 }
 
 /**

@@ -17,7 +17,9 @@ import styles from './timeline.module.css';
 function useNewFrom(view, unread) {
   const [unreadAtOpen] = useState(unread);
   const [newFrom, setNewFrom] = useState(/** @type {string|null|undefined} */ (undefined));
-  if (newFrom === undefined && view && !view.loading) setNewFrom(firstUnread(view.items, unreadAtOpen));
+  if (newFrom === undefined && view && !view.loading) {
+    setNewFrom(firstUnread(view.items, unreadAtOpen, view.atStart));
+  }
   return newFrom ?? null;
 }
 

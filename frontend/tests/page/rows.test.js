@@ -76,8 +76,9 @@ test('what is unread is counted from the end, own messages and events aside', ()
     event('2026-03-01T10:03'),
     message('ann', '2026-03-01T10:04'),
   ];
-  assert.equal(firstUnread(items, 0), null);
-  assert.equal(firstUnread(items, 1), items[4].key);
-  assert.equal(firstUnread(items, 2), items[1].key);
-  assert.equal(firstUnread(items, 9), null); // the first unread one is on an older page
+  assert.equal(firstUnread(items, 0, true), null);
+  assert.equal(firstUnread(items, 1, false), items[4].key);
+  assert.equal(firstUnread(items, 2, false), items[1].key);
+  assert.equal(firstUnread(items, 9, false), null); // the first unread one is on an older page
+  assert.equal(firstUnread(items, 9, true), items[0].key); // events were counted too
 });
