@@ -160,15 +160,18 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
     },
     async request(method, path, { auth = true, headers = {}, ...options } = {}) {
       if (!auth) return attempt(method, path, options, headers);
-      const bearer = async () => ({ ...headers, authorization: `Bearer ${await token()}` });
+      const attemptWith = (/** @type {string} */ bearer) =>
+        attempt(method, path, options, { ...headers, authorization: `Bearer ${bearer}` });
+      const used = await token();
       try {
-        return await attempt(method, path, options, await bearer());
+        return await attemptWith(used);
       } catch (error) {
         const stale =
           error instanceof ChatSecError && error.extra.status === 401 && error.code !== 'invalid_credentials';
         if (!stale) throw error;
-        await refresh();
-        return attempt(method, path, options, await bearer());
+        // Another request may have refreshed meanwhile.
+        if (access?.accessToken === used) await refresh();
+        return attemptWith(await token());
       }
     },
   };

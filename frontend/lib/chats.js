@@ -79,6 +79,8 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
     /** @param {string} id */
     get: (id) => chats.get(id)?.chat,
     all: () => [...chats.values()],
+    /** Is the user in it, as far as is known? @param {string} id */
+    isMine: (id) => chats.has(id) && !chats.get(id)?.removed,
     /** @param {string} id */
     memory: (id) => remembered.get(id),
     take,

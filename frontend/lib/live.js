@@ -75,7 +75,13 @@ export function createLive({ emit, chats, messages, outbox, presence, reloadKeys
 
   /** @param {string} chat */
   async function catchUp(chat) {
-    await messages.catchUp(chat);
+    try {
+      await messages.catchUp(chat);
+    } catch (error) {
+      if (!(error instanceof ChatSecError) || error.code !== 'not_found') throw error;
+      chats.drop(chat); // removed in this very moment
+      return;
+    }
     await outbox.reconcile(chat);
     const last = messages.stateOf(chat)?.last;
     if (last) await delivered(chat, last);
@@ -105,7 +111,7 @@ export function createLive({ emit, chats, messages, outbox, presence, reloadKeys
         'sync',
       );
       const due = new Set([...messages.loaded(), ...Object.keys(behind).slice(0, BACKGROUND_CHATS)]);
-      for (const chat of due) if (chats.get(chat)) await catchUp(chat);
+      for (const chat of due) if (chats.isMine(chat)) await catchUp(chat);
       await outbox.reconnected();
     },
   };

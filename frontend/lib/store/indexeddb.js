@@ -46,10 +46,18 @@ export function openStore(name = 'chatsec') {
       for (const { kind } of ops) checkKind(kind);
       const kinds = [...new Set(ops.map(({ kind }) => kind))];
       const tx = (await database()).transaction(kinds, 'readwrite', { durability: 'strict' });
-      const requests = ops.map((op) => {
-        const at = tx.objectStore(op.kind);
-        return 'value' in op ? at.put(op.value, op.id) : at.delete(op.id);
-      });
+      const requests = [];
+      try {
+        for (const op of ops) {
+          const at = tx.objectStore(op.kind);
+          requests.push('value' in op ? at.put(op.value, op.id) : at.delete(op.id));
+        }
+      } catch (error) {
+        // A value that cannot be kept: what was asked for before it must not be kept either.
+        tx.abort();
+        await Promise.allSettled([...requests, tx.done]);
+        throw error;
+      }
       await Promise.all([...requests, tx.done]);
     },
     async clear() {
