@@ -201,12 +201,35 @@ def test_disconnect_may_come_twice_and_for_nobody(hall: Hall) -> None:
     assert hall.seen("alice")[0] == "online"
 
 
-def test_a_socket_that_comes_back_at_once_makes_no_noise(hall: Hall) -> None:
+def test_who_comes_back_at_once_was_never_away(hall: Hall) -> None:
     hall.enter("alice1", "bob1")
     hall.sockets.mail.clear()
     hall.leave("alice1", settle=False)
     hall.enter("alice2")
+    assert set(hall.told("bob1")) == {("alice", "online")}
+
+
+def test_another_socket_is_no_news(hall: Hall) -> None:
+    hall.enter("alice1", "bob1")
+    hall.sockets.mail.clear()
+    hall.enter("alice2")
+    hall.set("alice2", "online")
     assert hall.told("bob1") == []
+
+
+@pytest.mark.parametrize("status", ["online", "away"])
+def test_a_list_taken_in_between_is_put_right(hall: Hall, status: str) -> None:
+    """Whatever happens between two packets, a list and what follows it end in the truth."""
+    hall.enter("alice1")
+    hall.set("alice1", status)
+    hall.leave("alice1", settle=False)
+    assert names(hall.enter("bob1", settle=False)) == {("bob", "online")}
+    hall.enter("alice2")
+    assert hall.told("bob1")[-1] == ("alice", status)
+    hall.enter("carol1", settle=False)
+    assert ("carol", "online") in names(hall.enter("bob2", settle=False))
+    hall.leave("carol1")
+    assert hall.told("bob2")[-1] == ("carol", "offline")
 
 
 def test_changes_that_come_together_are_one_packet(hall: Hall) -> None:

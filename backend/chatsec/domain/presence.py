@@ -2,8 +2,8 @@
 
 Someone is here while any of their sockets is. Invisible is told to others as offline, and moves no `last_seen`; one's own
 sockets are told the truth. Those who share a chat hear of a change at once (what happens within `COALESCE` is one change),
-sockets that watch the directory hear of everybody's, once a second. Who is told nothing new is told nothing: a socket
-that comes back at once, or an invisible person who leaves, makes no noise. Typing is passed on to members only.
+sockets that watch the directory hear of everybody's, once a second. Who comes back at once was never away, and an
+invisible person who comes or goes makes no noise. Typing is passed on to members only.
 
     PresenceService(accounts=…, chats=…, publisher=…, offload=…, clock=…)
 
@@ -66,10 +66,11 @@ class PresenceService:
     def connect(self, username: str, sid: str) -> list[Json]:
         """A socket is here; answers what its `presence:list` holds."""
         here = self._here.setdefault(username, _Here())
+        arrives = here.status is None
         here.sids.add(sid)
         self._names[sid] = username
         try:
-            if here.status is None:
+            if arrives:
                 account = self._accounts.get(username)
                 if here.status is None:  # it may have been set meanwhile
                     here.status = account.status if account else "online"
@@ -77,7 +78,8 @@ class PresenceService:
         except ChatSecError:
             self.disconnect(sid)
             raise
-        self._change(username)
+        if arrives:
+            self._change(username)
         return people
 
     def disconnect(self, sid: str) -> None:
@@ -98,7 +100,7 @@ class PresenceService:
         """`online`, `away` or `invisible`, kept until it is changed."""
         self._accounts.set_presence(username, status, None)
         here = self._here.get(username)
-        if here is None:
+        if here is None or here.status == status:
             return
         was = self._public(username)
         here.status = status
@@ -175,12 +177,14 @@ class PresenceService:
     def _list(self, viewer: str, directory: bool) -> list[Json]:
         """Everyone whom `viewer` sees as not offline, themself too."""
         peers = None if directory else self._chats.peers(viewer) | {viewer}
-        now = self._clock.now()
-        return [
-            _entry(name, status, now)
-            for name in (self._here if peers is None else peers & self._here.keys())
-            if (status := self._seen_by(name, viewer)) != OFFLINE
-        ]
+        now = timestamp(self._clock.now())
+        people = []
+        for name in self._here if peers is None else peers & self._here.keys():
+            if (status := self._seen_by(name, viewer)) != OFFLINE:
+                people.append({"username": name, "status": status, "last_seen": now})
+            if (public := self._public(name)) != OFFLINE:
+                self._told[name] = public  # so that leaving will be told, even before arriving was
+        return people
 
     # ------------------------------------------------------------ telling
 
@@ -219,10 +223,11 @@ class PresenceService:
         packets: dict[frozenset[str], list[Json]] = {}
         for name in names:
             status = self._public(name)
-            if status == self._told.get(name, OFFLINE):
-                continue
+            if status == OFFLINE and name not in self._told:
+                continue  # nobody ever heard that they are here
             now = self._clock.now()
-            change = _entry(name, status, self._left.get(name, now) if status == OFFLINE else now)
+            at = self._left.get(name, now) if status == OFFLINE else now
+            change = {"username": name, "status": status, "last_seen": timestamp(at)}
             if status == OFFLINE:
                 del self._told[name]
             else:
@@ -276,10 +281,6 @@ class PresenceService:
             self._accounts.set_presence(username, None, at)
             if self._left.get(username) == at:
                 del self._left[username]
-
-
-def _entry(username: str, status: str, last_seen: int) -> Json:
-    return {"username": username, "status": status, "last_seen": timestamp(last_seen)}
 
 
 def _found_by(account: Account, query: str) -> bool:
