@@ -19,7 +19,7 @@ import eventlet
 import eventlet.wsgi
 import socketio
 from engineio.async_drivers.eventlet import WebSocketWSGI
-from eventlet import websocket
+from eventlet import queue, websocket
 
 from chatsec.realtime.packets import acceptable
 
@@ -28,6 +28,7 @@ MAX_FRAME = 256 * 1024  # bytes of a packet; protocol §8 wants 64 KiB of cipher
 MAX_PACKETS = 16  # of one polling request, as engineio decodes them
 SOCKET_TIMEOUT = 60  # seconds that a client may be silent in the middle of a request
 BACKLOG = 1024
+READ_BYTES = 16 * 1024
 MAX_DISCARDED = 128 * 1024 * 1024  # bytes of a refused body: more than any that is taken
 logger = logging.getLogger(__name__)
 
@@ -42,33 +43,83 @@ class Drainable(Protocol):
 def unmask(data: bytes, mask: Sequence[int], length: int | None = None, offset: int = 0) -> bytes:
     """RFC 6455 §5.3 as one XOR of two large integers; `offset` is how many bytes of the frame came before."""
     data = data if length is None else data[:length]
-    turned = bytes(mask[offset % 4 :] + mask[: offset % 4])  # eventlet gives a tuple of numbers, slow to repeat
+    turned = bytes(mask[offset % 4 :] + mask[: offset % 4])  # of eventlet's tuple: bytes repeat much faster
     size = len(data)
     key = (turned * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
-class _StrictWebSocket(WebSocketWSGI):  # type: ignore[misc]
-    """Engine.IO's WebSocket, which shows its handler no frame that a client may not send."""
+class _BufferedSocket:
+    """A socket that is read in large parts: eventlet's WebSocket asks for each frame in four small ones."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._held, self._at = b"", 0
+        self.sendall = sock.sendall
+
+    def recv(self, size: int) -> bytes:
+        if self._at == len(self._held):
+            self._held, self._at = self._sock.recv(READ_BYTES), 0
+        part: bytes = self._held[self._at : self._at + size]
+        self._at += len(part)
+        return part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class _PacketQueue(queue.Queue):  # type: ignore[misc]
+    """Engine.IO's queue of what a client is sent: before its reader waits again, what it took before is flushed."""
+
+    flush = staticmethod(lambda: None)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if block:
+            try:
+                self.flush()
+            except OSError as error:  # the client is gone, and Engine.IO's writer ends on an empty queue
+                raise queue.Empty from error
+        return super().get(block, timeout)
+
+
+class _WebSocket(WebSocketWSGI):  # type: ignore[misc]
+    """Engine.IO's WebSocket, which shows its handler no frame that a client may not send, reads in large parts, and
+    sends the packets that wait for a client as one piece."""
 
     def __init__(self, handler: Callable[[Any], Any], server: Any) -> None:
-        def strict(ws: Any) -> Any:
-            wait = ws.wait
+        def prepared(ws: Any) -> Any:
+            wait, send = ws.wait, ws.send
+            frames: list[bytes] = []
 
             def judged() -> str | None:
+                flush()
                 frame = wait()
                 return frame if acceptable(frame) else None  # None: the client is gone
 
-            ws.wait = judged
+            def gather(message: Any, **control: Any) -> None:
+                if control:
+                    send(message, **control)
+                else:
+                    frames.append(ws._pack_message(message))
+
+            def flush() -> None:
+                if frames:
+                    together = b"".join(frames)
+                    frames.clear()
+                    ws._send(together)
+
+            ws.socket = _BufferedSocket(ws.socket)
+            ws.wait, ws.send = judged, gather
+            handler.__self__.queue.flush = flush  # type: ignore[attr-defined]
             return handler(ws)
 
-        super().__init__(strict, server)
+        super().__init__(prepared, server)
 
 
 def harden(sio: socketio.Server) -> None:
     """Makes this server's WebSockets fast and strict. Once, before it serves."""
     websocket.RFC6455WebSocket._apply_mask = staticmethod(unmask)
-    sio.eio._async = {**sio.eio._async, "websocket": _StrictWebSocket}
+    sio.eio._async = {**sio.eio._async, "websocket": _WebSocket, "queue": _PacketQueue}
     eventlet.wsgi.Input.discard = _discard
 
 
