@@ -225,11 +225,11 @@ def test_a_list_taken_in_between_is_put_right(hall: Hall, status: str) -> None:
     hall.leave("alice1", settle=False)
     assert names(hall.enter("bob1", settle=False)) == {("bob", "online")}
     hall.enter("alice2")
-    assert hall.told("bob1")[-1] == ("alice", status)
+    assert dict(hall.told("bob1"))["alice"] == status
     hall.enter("carol1", settle=False)
     assert ("carol", "online") in names(hall.enter("bob2", settle=False))
     hall.leave("carol1")
-    assert hall.told("bob2")[-1] == ("carol", "offline")
+    assert dict(hall.told("bob2"))["carol"] == "offline"
 
 
 def test_changes_that_come_together_are_one_packet(hall: Hall) -> None:
@@ -250,6 +250,16 @@ def test_last_seen_is_when_they_left_and_outlives_the_process(hall: Hall) -> Non
     assert status == "offline" and at is not None and before <= at <= hall.world.clock.now()
     hall.presence = hall.new_service()
     assert hall.seen("alice") == ("offline", at)
+
+
+def test_after_the_end_the_store_is_left_alone(hall: Hall) -> None:
+    hall.enter("alice1", "bob1")
+    hall.sockets.mail.clear()
+    hall.enter("carol1", settle=False)
+    hall.presence.close()
+    hall.presence._accounts = hall.presence._chats = Failing(None, 100)  # type: ignore[assignment]
+    hall.leave("alice1", "bob1", "carol1")
+    assert hall.sockets.mail == {} and hall.presence._accounts.times == 100  # type: ignore[attr-defined]
 
 
 def test_who_is_here_at_the_end_was_seen_then(hall: Hall) -> None:

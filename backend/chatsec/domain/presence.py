@@ -60,6 +60,7 @@ class PresenceService:
         self._changed: set[str] = set()
         self._for_directory: dict[str, Json] = {}
         self._running: set[str] = set()  # which of the loops below run
+        self._closed = False
 
     # ------------------------------------------------------------ what clients do
 
@@ -127,7 +128,8 @@ class PresenceService:
         self._publisher.typing(chat, username, active, head.members, sid)
 
     def close(self) -> None:
-        """At the end: stores what was not stored yet, those who are still here among it."""
+        """At the end: stores what was not stored yet, those who are still here among it. Nothing is told any more."""
+        self._closed = True
         for username in self._here:
             if self._public(username) != OFFLINE:
                 self._left[username] = self._clock.now()
@@ -194,7 +196,7 @@ class PresenceService:
 
     def _run(self, name: str, loop: object) -> None:
         """Starts one of the loops unless it runs; it ends when there is nothing left to do."""
-        if name not in self._running:
+        if name not in self._running and not self._closed:
             self._running.add(name)
             self._offload.start(self._until_done, name, loop)
 
@@ -208,6 +210,8 @@ class PresenceService:
         """One at a time, so that changes are told in the order in which they happened."""
         while self._changed:
             self._offload.sleep(COALESCE)
+            if self._closed:
+                return
             names, self._changed = self._changed, set()
             try:
                 self._tell_peers(names)
@@ -269,7 +273,7 @@ class PresenceService:
     # ------------------------------------------------------------ last seen
 
     def _keep_storing(self) -> None:
-        while self._left:
+        while self._left and not self._closed:
             try:
                 self._store_left()
             except ChatSecError as error:
