@@ -240,19 +240,34 @@ export function createOutbox({
     return fail(entry, error.code);
   }
 
-  /** @param {Entry} entry @returns {Promise<'done'|'again'|'stop'>} */
-  async function tryOnce(entry) {
+  /** One step towards an ack: sealing, sending, or dealing with a refusal. @param {Entry} entry */
+  async function advance(entry) {
     let current = entry;
     try {
       if (!current.sealed) current = await seal(current);
       const ack = judgeAck(await emit('message:send', current.sealed?.envelope), current);
       await acknowledge(current, ack);
+    } catch (error) {
+      if (
+        !(error instanceof ChatSecError) ||
+        NO_ANSWER.includes(error.code) ||
+        SESSION_OVER.includes(error.code)
+      )
+        throw error;
+      await refused(current, error);
+    }
+  }
+
+  /** @param {Entry} entry @returns {Promise<'done'|'again'|'stop'>} */
+  async function tryOnce(entry) {
+    try {
+      await advance(entry);
       return 'done';
     } catch (error) {
       if (!(error instanceof ChatSecError)) throw error;
       if (SESSION_OVER.includes(error.code)) return 'stop';
       if (!NO_ANSWER.includes(error.code)) {
-        await refused(current, error);
+        await fail(entry, error.code); // looking at the chat after a refusal was refused itself
         return 'done';
       }
       if (!online()) return 'stop';
