@@ -189,6 +189,24 @@ def test_recovery_sets_one_new_password_and_ends_all_sessions(world: World) -> N
     assert recover(world, NEW_CODE)
 
 
+def test_a_recovery_token_is_good_once_even_when_used_twice_at_once(world: World) -> None:
+    """The second comes while the first is hashing, when the old password is still the stored one."""
+    register(world)
+    token = recover(world)["recovery_token"]
+    hash_now, answers = world.offload.hash, []
+
+    def late(function: Any, *args: Any) -> Any:
+        world.offload.hash = hash_now  # type: ignore[method-assign]
+        answers.append(reset(world, token))
+        return hash_now(function, *args)
+
+    world.offload.hash = late  # type: ignore[method-assign]
+    theirs = auth(b"t" * 32)
+    refused(reset(world, token, new_password=theirs, key_backup=backup(3)), 403, "wrong_password")
+    assert answers[0].status_code == 200
+    assert world.log_in(password=NEW_AUTH).answer["key_backup"]["version"] == 2
+
+
 def test_a_used_code_is_replaced(world: World) -> None:
     """By another; and where none is given, by none."""
     register(world)
