@@ -21,7 +21,6 @@ from chatsec.wire import MAX_NUMBER, UUID, Id, Limit, Model, Number, QueryNumber
 from chatsec.wire.chats import epoch_json
 
 ALGORITHMS = frozenset({"RSA-PSS-SHA256", "DSA-SHA256", "Ed25519"})
-MAX_SIGNATURE = 1024  # bytes; RSA-4096 takes 512
 TAG_BYTES = 16
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -85,7 +84,7 @@ def envelope(data: Any, sender: str) -> NewMessage:
     protected = _b64u(data, "protected", 2, crypto.MAX_HEADER)
     iv = _text(data, "iv", _IV)
     ciphertext = _b64u(data, "ciphertext", TAG_BYTES, crypto.MAX_CIPHERTEXT)
-    signature = _b64u(data, "signature", 1, MAX_SIGNATURE)
+    signature = _b64u(data, "signature", 1, crypto.MAX_SIGNATURE)
     header = _header(protected)
     if header.get("v") != 1 or isinstance(header["v"], bool):
         raise invalid("protected.v", "must be 1")
