@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 Json = dict[str, Any]
@@ -22,8 +23,12 @@ EPOCH_MESSAGES = 100_000  # protocol §4: so many messages open an epoch
 
 def timestamp(ms: int) -> str:
     """RFC 3339, UTC, milliseconds, `Z` (protocol, words)."""
-    at = datetime.fromtimestamp(ms // 1000, timezone.utc)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(s: int) -> str:
+    return f"{datetime.fromtimestamp(s, timezone.utc):%Y-%m-%dT%H:%M:%S}"
 
 
 # ---------------------------------------------------------------- accounts
@@ -132,6 +137,22 @@ class Head:
     opened_seq: int
     opened_at: int
     members: Mapping[str, Member] = field(default_factory=dict)
+
+    def copy(self) -> Head:
+        """Another one that moves on by itself; made for every chat of every batch, so not by `replace`, five times as slow."""
+        return Head(
+            self.chat,
+            self.name,
+            self.key_mode,
+            self.created_by,
+            self.created_at,
+            self.last_seq,
+            self.chain,
+            self.epoch,
+            self.opened_seq,
+            self.opened_at,
+            self.members,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 Heads are kept between batches, since this is the only writer; a failed batch leaves them as they were. Ids are
 unique by an index: a batch is first written as if no message came twice, and again with a look at each where one did.
+Rows go in with few statements: each step of one gives up the GIL, and the loop's thread is slow to hand it back.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import orjson
@@ -20,6 +22,8 @@ from chatsec.errors import ChatSecError
 from chatsec.storage.sqlite.database import Database
 
 SEQ_BITS = 31
+ITEM = "place, received_at, chain, body, chat, sender, id"
+COLUMNS = 7
 KEPT_HEADS = 20_000
 
 
@@ -31,8 +35,12 @@ class _Place:
     head: Head
 
 
+class _CameTwice(Exception):
+    """A batch holds a message that has a place already."""
+
+
 def place(no: int, seq: int) -> int:
-    """The rowid of an item: a chat's items lie together, in order."""
+    """What an item is found by: the places of a chat's items follow one another."""
     return no << SEQ_BITS | seq
 
 
@@ -45,15 +53,19 @@ class SqliteLog:
     def append(
         self, batch: Sequence[NewMessage | NewEvent | Mark], at: int
     ) -> list[Appended | Mark | ChatSecError]:
-        def write(connection: sqlite3.Connection) -> _Batch:
-            connection.execute("SAVEPOINT batch")
+        def hopeful(connection: sqlite3.Connection) -> _Batch:
             try:
                 return _Batch(connection, self._places, self._user_nos, at).run(batch, careful=False)
-            except sqlite3.IntegrityError:
-                connection.execute("ROLLBACK TO batch")
-                return _Batch(connection, self._places, self._user_nos, at).run(batch, careful=True)
+            except sqlite3.IntegrityError as error:
+                raise _CameTwice from error
 
-        return self._database.write(write, self._take_over).results
+        def careful(connection: sqlite3.Connection) -> _Batch:
+            return _Batch(connection, self._places, self._user_nos, at).run(batch, careful=True)
+
+        try:
+            return self._database.write(hopeful, self._take_over).results
+        except _CameTwice:
+            return self._database.write(careful, self._take_over).results
 
     def _take_over(self, done: _Batch) -> None:
         if len(self._places) > KEPT_HEADS:
@@ -92,7 +104,7 @@ class _Batch:
         self._kept = kept
         self._user_nos = user_nos
         self._at = at
-        self._rows: list[tuple[Any, ...]] = []
+        self._values: list[Any] = []  # of rows to come, COLUMNS each
 
     def run(self, batch: Sequence[NewMessage | NewEvent | Mark], careful: bool) -> _Batch:
         for item in batch:
@@ -119,16 +131,14 @@ class _Batch:
         head = at.head
         before = head.chain
         sequence.advance(head, message.hash)
-        self._rows.append(
-            (
-                place(at.no, head.last_seq),
-                self._at,
-                head.chain,
-                message.body,
-                at.no,
-                self._user_no(message.sender),
-                _id_bytes(message.id),
-            )
+        self._values += (
+            place(at.no, head.last_seq),
+            self._at,
+            head.chain,
+            message.body,
+            at.no,
+            self._user_no(message.sender),
+            _id_bytes(message.id),
         )
         return Appended(
             head.last_seq, self._at, before, message.body, False, head.members, head.epoch, head.opened_seq
@@ -175,7 +185,7 @@ class _Batch:
         sequence.apply_event(head, event, self._at)
         sequence.advance(head, sequence.event_hash(event, head.epoch))
         body = sequence.event_body(event, head.epoch)
-        self._rows.append((place(at.no, head.last_seq), self._at, head.chain, body, at.no, None, None))
+        self._values += (place(at.no, head.last_seq), self._at, head.chain, body, at.no, None, None)
         self._store_change(at, event, were)
         return Appended(
             head.last_seq, self._at, before, body, False, head.members, head.epoch, head.opened_seq
@@ -251,13 +261,21 @@ class _Batch:
             kept = self._kept.get(chat) or load_place(self._connection, chat)
             if kept is None:
                 return None
-            at = self.places[chat] = _Place(kept.no, replace(kept.head))
+            at = self.places[chat] = _Place(kept.no, kept.head.copy())
         return at
 
     def _flush(self) -> None:
-        if self._rows:
-            rows, self._rows = self._rows, []
-            self._connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        values, self._values = self._values, []
+        while values:
+            rows = 1 << (len(values) // COLUMNS).bit_length() - 1
+            self._connection.execute(_insert(rows), values[: rows * COLUMNS])
+            del values[: rows * COLUMNS]
+
+
+@cache
+def _insert(rows: int) -> str:
+    """Rows come in powers of two, so that these statements are few and stay prepared."""
+    return f"INSERT INTO items ({ITEM}) VALUES " + ",".join([f"({','.join('?' * COLUMNS)})"] * rows)
 
 
 def load_place(connection: sqlite3.Connection, chat: str) -> _Place | None:
