@@ -278,4 +278,5 @@ def _register_events(
         metrics.sockets.dec()
         services.presence.disconnect(connection.sid)
 
-    register(sio, connections, handlers, limits, opened, closed)
+    counted = {event: metrics.counted(event, handler) for event, handler in handlers.items()}
+    register(sio, connections, counted, limits, opened, closed)

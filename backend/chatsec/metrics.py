@@ -1,9 +1,11 @@
-"""What the server counts about itself, in Prometheus' form. Nobody's name is in it.
+"""What the server counts about itself, in Prometheus' form.
 
-metrics = Metrics()            a registry of its own, nothing global
-metrics.messages.labels("accepted").inc()
-metrics.watch_loop(offload)    measures for ever, beside, how late the event loop turns
-metrics.text()                 what /metrics answers
+    metrics = Metrics()                        a registry of its own, nothing global
+    metrics.counted("message:send", handler)   the handler of an event, its answers counted
+    metrics.watch_loop(offload)                measures for ever, beside, how late the event loop turns
+    metrics.text()                             what /metrics answers
+
+Nobody's name is in it, and no label is anything that a client wrote.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from chatsec.domain.ports import Offload
+from chatsec.errors import ChatSecError
 
 LAG_STEP = 0.05  # seconds between two looks at the loop
 LAG_WINDOW = 10.0  # seconds that the gauge looks back
+Handler = Callable[..., Any]
 DURATIONS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
 
 
@@ -27,8 +32,8 @@ class Metrics:
         self._late: deque[tuple[float, float]] = deque()  # (when, how late), of the window
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.messages = Counter(
-            "chatsec_messages", "Messages by what became of them", ["result"], registry=registry
+        self.events = Counter(
+            "chatsec_events", "Socket events by what became of them", ["event", "result"], registry=registry
         )
         self.sockets = Gauge("chatsec_sockets", "Open sockets", registry=registry)
         self.requests = Counter(
@@ -45,6 +50,22 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
+
+    def counted(self, event: str, handler: Handler) -> Handler:
+        """The same handler; how it answers is counted as `ok`, `duplicate` or the code of its refusal."""
+        ok, duplicate = self.events.labels(event, "ok"), self.events.labels(event, "duplicate")
+
+        def count(*args: Any) -> Any:
+            try:
+                ack = handler(*args)
+            except ChatSecError as error:
+                self.events.labels(event, error.code).inc()
+                self.errors.labels(error.code).inc()
+                raise
+            (duplicate if ack.get("duplicate") else ok).inc()
+            return ack
+
+        return count
 
     def watch_loop(self, offload: Offload) -> None:
         """Starts measuring."""

@@ -176,6 +176,25 @@ def test_requests_are_counted_by_route_whatever_clients_write(site: Site) -> Non
     assert CANARY not in text.lower()
 
 
+def test_events_are_counted_by_what_became_of_them() -> None:
+    metrics = Metrics()
+
+    def handler(result: str) -> dict[str, bool]:
+        if result == "refused":
+            raise ChatSecError("stale_epoch")
+        return {"duplicate": result == "again"}
+
+    counted = metrics.counted("message:send", handler)
+    assert counted("new") == {"duplicate": False} and counted("again") == {"duplicate": True}
+    for _ in range(2):
+        with pytest.raises(ChatSecError, match="stale_epoch"):
+            counted("refused")
+    text = metrics.text().decode()
+    for result, count in (("ok", 1), ("duplicate", 1), ("stale_epoch", 2)):
+        assert f'chatsec_events_total{{event="message:send",result="{result}"}} {count}.0' in text
+    assert 'chatsec_errors_total{code="stale_epoch"} 2.0' in text
+
+
 def test_the_gauge_tells_the_latest_turn_of_ten_seconds() -> None:
     now = [0.0]
     metrics = Metrics(lambda: now[0])
