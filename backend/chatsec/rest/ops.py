@@ -1,7 +1,7 @@
 """For those who run the server, and what it says of itself: `/healthz`, `/readyz`, `/metrics`, `GET /api/v1/server`.
 
-Metrics are for who has METRICS_TOKEN, and for loopback unless a proxy speaks for somebody: behind one everyone comes from
-loopback. `/readyz` asks the store five times a second at most, however often it is asked.
+Metrics are for who has METRICS_TOKEN, and for loopback unless a proxy speaks for somebody: behind one everyone comes
+from loopback. `/readyz` asks the store five times a second at most, however often it is asked.
 """
 
 from __future__ import annotations

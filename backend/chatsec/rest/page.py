@@ -3,10 +3,10 @@
     site = open_site(page_dir, (api_url, socket_url))     None where nothing is built: then there is the API alone
     create_app([…, site.blueprint()], not_found_page=site.not_found)
 
-Every file has a route of its own, made from what there is at the start: no path is ever looked for on the disk, and an unknown one is
-404. `login.html` is `/login`, `index.html` is `/`. Each page's policy names the hashes of its own inline scripts (CSP, Trusted
-Types); scripts carry the policy too, since a worker obeys that of its own response. Hashed files are kept for ever by browsers, the
-rest is asked for again (ETag). Texts are compressed once, at the start.
+Every file has a route of its own, made from what there is at the start: no path is ever looked for on the disk, and an
+unknown one is 404. `login.html` is `/login`, `index.html` is `/`. Each page's policy names the hashes of its own inline
+scripts (CSP, Trusted Types); scripts carry the policy too, since a worker obeys that of its own response. Hashed files
+are kept for ever by browsers, the rest is asked for again (ETag). Texts are compressed once, at the start.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Attachments' ciphertext as files in `DATA_DIR/attachments`, named by ids that the server made.
 
 Written under another name, fsynced, then moved in place, so that a file with its real name is whole. Readable by the
-server's user alone. A name that is no lower-case UUID is `not_found` before it gets near a path; a failing disk is `unavailable`.
-Everything here blocks: the domain calls it through `Offload`.
+server's user alone. A name that is no lower-case UUID is `not_found` before it gets near a path; a failing disk is
+`unavailable`. Everything here blocks: the domain calls it through `Offload`.
 """
 
 from __future__ import annotations
