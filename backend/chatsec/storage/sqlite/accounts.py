@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from chatsec.domain.models import Account, Bundle, Json
+from chatsec.domain.versions import bundle_changes, secret_changes
 from chatsec.errors import ChatSecError
 from chatsec.storage.sqlite.database import Database
 from chatsec.storage.sqlite.keys import insert_bundle
@@ -155,10 +156,9 @@ def _living(connection: sqlite3.Connection, username: str) -> Account:
 
 
 def _add_bundle(connection: sqlite3.Connection, account: Account, bundle: Bundle) -> None:
-    if bundle.version != account.keys_version + 1:
-        raise ChatSecError("keys_conflict", version=account.keys_version, hash=account.keys_hash)
+    changes = bundle_changes(account, bundle)
     insert_bundle(connection, bundle)
-    _update(connection, account.username, keys_version=bundle.version, keys_hash=bundle.hash)
+    _update(connection, account.username, **changes)
 
 
 def _put_secrets(
@@ -169,20 +169,9 @@ def _put_secrets(
     state: Json | None = None,
 ) -> None:
     """Backup and state as the next of their kind, or not at all; None leaves what there is."""
-    changes: dict[str, Any] = {}
-    if backup is not None:
-        version = account.backup["version"] if account.backup else 0
-        if backup["version"] != version + 1:
-            raise ChatSecError("backup_conflict", version=version)
-        changes["backup"] = _dump(backup)
-    if state is not None:
-        n = account.state["n"] if account.state else 0
-        if state["n"] != n + 1:
-            raise ChatSecError("state_conflict", n=n)
-        changes["state"] = _dump(state)
-    if recovery_hash is not None:
-        changes["recovery_hash"] = recovery_hash
-    if changes:
+    if changes := secret_changes(account, backup, recovery_hash, state):
+        for name in changes.keys() & {"backup", "state"}:
+            changes[name] = _dump(changes[name])
         _update(connection, account.username, **changes)
 
 
