@@ -1,8 +1,8 @@
 """The log: one JSON object a line on stderr, from structlog and the standard library alike, without secrets.
 
-What cannot get in: the value of any field named like a secret, anything that looks like a token, query strings, and the
-messages of exceptions other than our own and the system's (others may quote the input), for which type and places must do.
-Callers still log no bodies: this is the second fence.
+What cannot get in: the value of any field named like a secret, anything that looks like a token, query strings, and
+the messages of exceptions other than our own and the system's (others may quote the input), for which type and places
+must do. Callers still log no bodies: this is the second fence.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Presence: who is here, who is told what and how often; on real SQLite, with sockets that write down what they get.
 
-The loops of the service run when `settle` is called, and sleeping takes no time: `meanwhile` says what happens during it.
+The loops of the service run when `settle` is called, and sleeping takes no time: `meanwhile` says what happens during
+it.
 """
 
 from __future__ import annotations

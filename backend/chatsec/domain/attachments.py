@@ -3,9 +3,9 @@
     AttachmentService(chats=…, attachments=…, files=…, offload=…, clock=…)
 
 Only members may, at the time of asking; to everyone else a chat and its attachments are `not_found`. Over 100 MiB is
-`too_large`, said before the rest is read. Ids are made here and nothing that a client sends becomes part of a path. A file is
-in place and durable before the store knows it, so what was answered is there; what the store does not know is an orphan
-(a crash, someone removed during the upload, an erased chat) and is swept.
+`too_large`, said before the rest is read. Ids are made here and nothing that a client sends becomes part of a path. A
+file is in place and durable before the store knows it, so what was answered is there; what the store does not know is
+an orphan (a crash, someone removed during the upload, an erased chat) and is swept.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Who is here, and who is told: sockets come and go, statuses are set, changes reach those whom they concern.
 
-Someone is here while any of their sockets is. Invisible is told to others as offline, and moves no `last_seen`; one's own
-sockets are told the truth. Those who share a chat hear of a change at once (what happens within `COALESCE` is one change),
-sockets that watch the directory hear of everybody's, once a second. Who comes back at once was never away, and an
-invisible person who comes or goes makes no noise. Typing is passed on to members only.
+Someone is here while any of their sockets is. Invisible is told to others as offline, and moves no `last_seen`; one's
+own sockets are told the truth. Those who share a chat hear of a change at once (what happens within `COALESCE` is one
+change), sockets that watch the directory hear of everybody's, once a second. Who comes back at once was never away,
+and an invisible person who comes or goes makes no noise. Typing is passed on to members only.
 
     PresenceService(accounts=…, chats=…, publisher=…, offload=…, clock=…)
 

@@ -102,7 +102,7 @@ def limits() -> Json:
 
 
 class _Once:
-    """The store's answer, asked for anew when it is older than PING_PAUSE. Each ping is a write: many must not become load."""
+    """The store's answer, asked for anew when it is older than PING_PAUSE. Each ping is a write."""
 
     def __init__(self, ping: Callable[[], None]) -> None:
         self._ping = ping

@@ -1,5 +1,5 @@
-"""`/users`: finding people, and who of them is here (protocol §6). For the logged in only; that names can be found so is
-accepted and written down (docs/threat-model.md)."""
+"""`/users`: finding people, and who of them is here (protocol §6). For the logged in only; that names can be found so
+is accepted and written down (docs/threat-model.md)."""
 
 from __future__ import annotations
 
