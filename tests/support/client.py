@@ -44,6 +44,14 @@ class ApiError(Exception):
         self.status, self.body, self.code = status, body, body.get("code")
 
 
+class Refused(Exception):
+    """A connection to /chat that the server did not let in; `said` is its answer, such as `{"message": …}`."""
+
+    def __init__(self, said: Any) -> None:
+        super().__init__(str(said))
+        self.said = said
+
+
 class RestClient:
     """Calls under /api/v1 with a bearer token."""
 
@@ -82,22 +90,34 @@ class RestClient:
 class LiveClient:
     """A socket on /chat in a thread of its own; what the server says lies in one queue per event."""
 
-    def __init__(self, url: str, token: Any, *, auth: Any = None, wait: bool = True) -> None:
-        """Connects; raises socketio.exceptions.ConnectionError with the server's word if it is refused."""
+    def __init__(self, url: str, token: Any, *, auth: Any = None) -> None:
+        """Connects; raises `Refused` with what the server said if it does not let it in."""
         self.inbox: dict[str, queue.Queue[Any]] = {event: queue.Queue() for event in EVENTS}
         self.gone = threading.Event()
         self.sio = socketio.Client(reconnection=False, handle_sigint=False)
         for event, inbox in self.inbox.items():
             self.sio.on(event, inbox.put, namespace=NAMESPACE)
         self.sio.on("disconnect", lambda *_: self.gone.set(), namespace=NAMESPACE)
-        self.sio.connect(
-            url,
-            auth={"token": token} if auth is None else auth,
-            transports=["websocket"],
-            namespaces=[NAMESPACE],
-            wait=wait,
-            wait_timeout=WAIT,
-        )
+        self._ws: Any = None  # kept, since Engine.IO's client forgets it when the server ends the connection
+        refusals: queue.Queue[Any] = queue.Queue()
+
+        def refused(said: Any) -> None:
+            self._ws = self.sio.eio.ws
+            refusals.put(said)
+
+        self.sio.on("connect_error", refused, namespace=NAMESPACE)
+        try:
+            self.sio.connect(
+                url,
+                auth={"token": token} if auth is None else auth,
+                transports=["websocket"],
+                namespaces=[NAMESPACE],
+                wait_timeout=WAIT,
+            )
+        except socketio.exceptions.ConnectionError as error:
+            self.close()
+            raise Refused(None if refusals.empty() else refusals.get()) from error
+        self._ws = self.sio.eio.ws
 
     def call(self, event: str, *payload: Any) -> Json:
         """Emits and gives the ack; several payloads are several arguments."""
@@ -138,8 +158,10 @@ class LiveClient:
                 inbox.get_nowait()
 
     def close(self) -> None:
-        if self.sio.connected:
-            self.sio.disconnect()
+        """Leaves, or tidies up after the server has ended the connection."""
+        self.sio.disconnect()
+        if self._ws is not None:
+            self._ws.shutdown()  # close() leaves the descriptor open once the server has said goodbye
 
 
 class RawSocket:
@@ -200,7 +222,8 @@ class RawSocket:
         return True
 
     def close(self) -> None:
-        self.ws.close()
+        """Leaves without a word."""
+        self.ws.shutdown()
 
 
 class User:
@@ -294,6 +317,18 @@ class User:
     def token(self) -> str:
         """The access token."""
         return str(self.rest.token)
+
+    def change_password(self, password: str) -> None:
+        """A new password with its wrap; the other sessions end, this one goes on with new tokens."""
+        old = self.secret
+        stored = self.rest.get("/me/key-backup")["key_backup"]["version"]
+        self.password, self.kdf = password, p.make_kdf()
+        master = self._master(self._real_kdf)
+        backup = p.seal_backup(
+            self.username, self.keys, p.password_key(master), stored + 1, self.bundle["version"]
+        )
+        body = {"password": old, "new_password": p.auth(master), "kdf": self.kdf, "key_backup": backup}
+        self._take_tokens(self.rest.call("PUT", "/me/password", body))
 
     def rotate(self, keys: p.KeySet, link: str | None = p.ED25519) -> Json:
         """A new bundle, linked by the old key `link`; without one an identity reset."""
