@@ -34,7 +34,7 @@ from chatsec.metrics import Metrics
 from chatsec.realtime import messages as message_events
 from chatsec.realtime import presence as presence_events
 from chatsec.realtime import register
-from chatsec.realtime.connection import Connection, Connections
+from chatsec.realtime.connection import NAMESPACE, Connection, Connections
 from chatsec.realtime.gateway import Gateway
 from chatsec.realtime.packets import Json, Packet
 from chatsec.rest import (
@@ -171,6 +171,7 @@ def _socketio(settings: Settings, async_mode: str) -> socketio.Server:
         None,
         async_mode=async_mode,
         serializer=Packet,
+        namespaces=[NAMESPACE],  # else "/" lets everyone in, and hears nothing there
         json=Json,
         ping_interval=PING,
         ping_timeout=PING,

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from socketio import packet
 
-RESERVED = frozenset({"connect", "disconnect"})
+RESERVED = frozenset({"connect", "disconnect", "*"})
 MAX_ID_DIGITS = 16
 # What a client may send at Engine.IO's level: close, pong, message, upgrade; a ping only to probe an upgrade.
 FRAMES = frozenset("1345")
@@ -33,8 +33,8 @@ class Json:
 
 
 class Packet(packet.Packet):  # type: ignore[misc]
-    """A packet without binary parts, parsed strictly. An event that calls itself `connect` or `disconnect` is renamed,
-    since python-socketio would run the handlers of those for it."""
+    """A packet without binary parts, parsed strictly. An event that calls itself `connect`, `disconnect` or `*` is
+    renamed, since python-socketio would run the handlers of those for it."""
 
     uses_binary_events = False
     json = Json
@@ -75,4 +75,9 @@ class Packet(packet.Packet):  # type: ignore[misc]
 
 def acceptable(frame: object) -> bool:
     """Whether an Engine.IO packet may come from a client; what a message holds is judged by `Packet`."""
-    return isinstance(frame, str) and ((frame[:1] in FRAMES and frame != "") or frame == "2probe")
+    if not isinstance(frame, str) or frame in (
+        "",
+        "4",
+    ):  # an empty message is one that python-socketio never parses
+        return False
+    return frame[0] in FRAMES or frame == "2probe"
