@@ -25,6 +25,8 @@ const ENDS_SESSION = ['unauthorized', 'token_expired', 'csrf_failed', 'invalid_c
  * @property {() => Promise<string>} token  an access token that is good for a while yet
  * @property {() => Promise<void>} refresh
  * @property {() => Promise<void>} endSession  logout at the server, as far as it can be reached
+ * @property {() => boolean} active  an access token is held
+ * @property {() => void} forget  drops it
  * @property {'cookie'|'body'} refreshIn
  */
 
@@ -136,6 +138,10 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
     refreshIn,
     refresh,
     token,
+    active: () => access !== null,
+    forget() {
+      access = null;
+    },
     async startSession(answer) {
       const { user } = answer;
       takeAccess(answer);

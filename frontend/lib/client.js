@@ -4,6 +4,7 @@
  * (`unauthorized`), and a first message into somebody else's `server` chat before the user's yes (`consent_needed`).
  */
 
+import { createAccount, UNREACHABLE } from './account.js';
 import { judgeItems, judgeUser } from './answers.js';
 import { createApi } from './api.js';
 import { createChats } from './chats.js';
@@ -18,9 +19,8 @@ import { createPresence } from './presence.js';
 import { createRunner } from './runner.js';
 import { createSnapshots } from './snapshot.js';
 import { createSocket } from './socket.js';
+import { guardStore } from './store/guard.js';
 
-/** Without a network a session is still there. */
-const UNREACHABLE = ['offline', 'timeout', 'unavailable'];
 /** What passes by itself, and is not the user's concern. */
 const TRANSIENT = [...UNREACHABLE, 'rate_limited', 'unauthorized', 'token_expired', 'not_found'];
 
@@ -51,7 +51,7 @@ const timer = (/** @type {number} */ ms, /** @type {() => void} */ then) => {
 export function createClient({
   apiUrl = '',
   socketUrl = '',
-  store,
+  store: given,
   fetch,
   io,
   now = Date.now,
@@ -76,6 +76,7 @@ export function createClient({
     await wait(ms);
   };
 
+  const store = guardStore(given);
   const api = createApi({
     apiUrl,
     fetch: (...args) => fetch(...args),
@@ -126,7 +127,18 @@ export function createClient({
     me,
     onChange: changed,
   });
-  const live = createLive({ emit, chats, messages, outbox, presence, reloadKeys, onRevoked: end });
+  const live = createLive({ emit, chats, messages, outbox, presence, reloadKeys, onRevoked: revoked });
+  const account = createAccount({
+    api,
+    store,
+    keyring,
+    pins,
+    set,
+    begin,
+    forget,
+    warn: warnAccount,
+    background,
+  });
   const snapshots = createSnapshots({ chats, messages, outbox, presence, pins, session: () => session });
 
   /** @param {Partial<typeof session>} change */
@@ -163,20 +175,8 @@ export function createClient({
   /** Somebody's keys changed. @param {string} username */
   async function reloadKeys(username) {
     const person = await pins.load(username);
-    if (username === me()) judgeOwn(person);
+    if (username === me()) account.judgeOwn(person);
     await messages.rejudge(username);
-  }
-
-  /** The account's current bundle must be the one whose keys are here (protocol §2). @param {import('./pins.js').Person} person */
-  function judgeOwn(person) {
-    if (person.warnings.includes('server_rollback'))
-      warnAccount('server_rollback', 'the server shows older keys of yours');
-    if (keyring.isOwn(person)) return;
-    const linked =
-      person.current && person.trust.get(person.current.hash) === 'linked' && person.warnings.length === 0;
-    if (linked && person.pin && person.pin.linked.length > 1) {
-      warnAccount('keys_unavailable', 'your keys were renewed on another device: log in again');
-    } else warnAccount('identity_reset', 'the server shows keys for your account that you did not make');
   }
 
   /** Logged in, keys at hand: load what waits, connect. @param {{username: string, displayName: string}} user */
@@ -191,36 +191,24 @@ export function createClient({
   /** Nothing of the session stays in memory. */
   function forget() {
     socket.close();
+    store.closed = true;
     for (const part of [outbox, messages, chats, presence, pins]) part.clear();
+    api.forget();
     keyring.forget();
     session = { phase: 'signed_out', user: null, connection: 'offline', accountWarnings: [] };
     snapshots.clear();
   }
 
-  /** The session is over: by the server, or unrefreshable. The store stays for the next log-in of the same account. */
+  /** The session cannot be refreshed any more. The store stays for the next log-in of the same account. */
   function end() {
     if (session.phase === 'ready') forget();
   }
 
-  /** A failed log-in leaves neither session nor keys. @template T @param {string} username @param {() => Promise<T>} work */
-  async function enter(username, work) {
-    const held = await store.get('meta', 'account');
-    if (held && held.username !== username) await store.clear();
-    set({ phase: 'working' });
-    try {
-      return await work();
-    } catch (error) {
-      background(api.endSession());
-      await store.clear();
-      forget();
-      throw error;
-    }
+  /** Somebody ended this session on purpose: nothing of it stays on this device. */
+  function revoked() {
+    end();
+    background(store.clear());
   }
-
-  /** @param {((p: import('./types.js').Progress) => void)|undefined} onProgress */
-  const teller =
-    (onProgress) => (/** @type {string} */ step, /** @type {number} */ done, /** @type {number} */ of) =>
-      onProgress?.({ step, done, of });
 
   const needSession = () => {
     if (session.phase !== 'ready') throw new ChatSecError('unauthorized', 'not logged in');
@@ -230,60 +218,7 @@ export function createClient({
     subscribe: snapshots.subscribe,
     getSnapshot: snapshots.get,
 
-    async restore() {
-      const account = await store.get('meta', 'account');
-      if (!account || !(await keyring.restore())) {
-        set({ phase: 'signed_out' });
-        return false;
-      }
-      set({ phase: 'working' });
-      try {
-        await api.refresh();
-        judgeOwn(await pins.load(account.username));
-      } catch (error) {
-        if (!(error instanceof ChatSecError)) throw error;
-        if (!UNREACHABLE.includes(error.code)) {
-          forget();
-          return false;
-        }
-      }
-      await begin({ username: account.username, displayName: account.displayName });
-      return true;
-    },
-    async register({ username, displayName, password }, { onProgress } = {}) {
-      const name = username.toLowerCase();
-      await enter(name, async () => {
-        const answer = await keyring.register({ username: name, displayName, password }, teller(onProgress));
-        await pins.load(name);
-        await begin({ username: name, displayName: answer.user.display_name });
-      });
-    },
-    async login({ username, password }, { onProgress } = {}) {
-      const name = username.toLowerCase();
-      await enter(name, async () => {
-        const { answer, bundle, foreign } = await keyring.login(
-          { username: name, password },
-          teller(onProgress),
-        );
-        const person = await pins.take(bundle);
-        await begin({ username: name, displayName: answer.user.display_name });
-        if (foreign)
-          warnAccount('identity_reset', 'the server shows keys for your account that you did not make');
-        else judgeOwn(person);
-      });
-    },
-    async logout() {
-      socket.close();
-      try {
-        await api.endSession();
-      } catch (error) {
-        // Offline or already over: what is stored here goes all the same.
-        if (!(error instanceof ChatSecError)) throw error;
-      } finally {
-        await store.clear();
-        forget();
-      }
-    },
+    ...account.entries,
 
     async findPeople(query) {
       needSession();

@@ -52,7 +52,8 @@ export function createKeyring({ api, store, runner, kdf }) {
   /** @param {string} username @param {import('./crypto/backup.js').Secrets} secrets @param {Uint8Array} backupKey
    * @param {{version: number, hash: string}} bundle */
   async function keep(username, secrets, backupKey, bundle) {
-    storageKey = await newStorageKey();
+    // What waits in the outbox from an earlier session is under the key that is there.
+    storageKey = (await store.get('keys', 'storage'))?.key ?? (await newStorageKey());
     const current = secrets.keys.map((key) => holdKey(key, true, /** @type {CryptoKey} */ (storageKey)));
     const retired = secrets.retired.map((key) => holdKey(key, false, /** @type {CryptoKey} */ (storageKey)));
     const held = await Promise.all([...retired, ...current]);

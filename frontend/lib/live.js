@@ -111,8 +111,18 @@ export function createLive({ emit, chats, messages, outbox, presence, reloadKeys
         'sync',
       );
       const due = new Set([...messages.loaded(), ...Object.keys(behind).slice(0, BACKGROUND_CHATS)]);
-      for (const chat of due) if (chats.isMine(chat)) await catchUp(chat);
+      /** @type {ChatSecError|null} */
+      let first = null; // one chat that cannot be caught up does not hold up the others
+      for (const chat of due) {
+        try {
+          if (chats.isMine(chat)) await catchUp(chat);
+        } catch (error) {
+          if (!(error instanceof ChatSecError)) throw error;
+          first ??= error;
+        }
+      }
       await outbox.reconnected();
+      if (first) throw first;
     },
   };
 }

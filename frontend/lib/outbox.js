@@ -108,6 +108,17 @@ export function createOutbox({
     return payload;
   }
 
+  /** Brings back what waits; what does not open can never be sent, and says so. @param {Entry} entry */
+  async function recall(entry) {
+    try {
+      await payloadOf(entry);
+    } catch (error) {
+      if (!(error instanceof ChatSecError)) throw error;
+      payloads.set(keyOf(entry), null);
+      await fail(entry, error.code);
+    }
+  }
+
   /** What is stored for a chat, by another tab too. @param {string} chat */
   async function read(chat) {
     const all = /** @type {Entry[]} */ (await store.list('outbox')).filter((entry) => entry.chat === chat);
@@ -328,7 +339,7 @@ export function createOutbox({
       for (const entry of /** @type {Entry[]} */ (await store.list('outbox'))) {
         entries.set(keyOf(entry), entry);
         lastOrder = Math.max(lastOrder, entry.order);
-        if (entry.state !== 'acked') await payloadOf(entry);
+        if (entry.state !== 'acked') await recall(entry);
       }
     },
     /**

@@ -170,6 +170,8 @@ export class World {
     for (const held of this.devices.values()) {
       if (this.server.offline.has(held.device)) continue;
       const { client } = held;
+      const member = () => this.server.chats.get(this.chat).members.has(held.username);
+      await until(() => !member() || this.inChat(held), `the chat of ${held.device}`);
       if (this.inChat(held) && !client.getSnapshot().open[this.chat]) await this.open(held.device);
       const done = () => {
         const snapshot = client.getSnapshot();
