@@ -54,6 +54,7 @@ from chatsec.storage.files import AttachmentFiles
 from chatsec.tokens import DerivedTokens
 
 PING = 15  # seconds; interval and timeout together leave a third of the 45 s in which a crash must show
+GOODBYE = 3  # seconds that clients get to take what was queued for them, at the end
 MAX_PACKET = 256 * 1024  # bytes
 
 
@@ -101,9 +102,27 @@ class Server:
     def stop(self) -> None:
         """Answers what is under way, tells the sockets, and closes the store."""
         self.committer.drain()
-        self.sio.eio.disconnect()
+        self._say_goodbye()
         self.services.presence.close()
         self.storage.close()
+
+    def _say_goodbye(self) -> None:
+        """Closes every socket. Engine.IO waits until what is queued for a client is written, which never comes true
+        for one that does not read or has just gone: each gets a greenlet, and all together a few seconds."""
+        left = set(self.sio.eio.sockets)
+
+        def close(sid: str) -> None:
+            try:
+                self.sio.eio.disconnect(sid)
+            finally:
+                left.discard(sid)
+
+        for sid in tuple(left):
+            self.offload.start(close, sid)
+        for _ in range(GOODBYE * 20):
+            if not left:
+                break
+            self.offload.sleep(0.05)
 
 
 def build(
