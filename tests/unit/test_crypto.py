@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chatsec import crypto
-from chatsec.errors import ChatSecError
 from cryptography.hazmat.primitives.asymmetric import dsa, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
+from chatsec import crypto
+from chatsec.errors import ChatSecError
 from tests.support import der
 from tests.unit.test_crypto_keys import KEYS
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import gmpy2
 import pytest
-from chatsec import crypto
-from chatsec.errors import ChatSecError
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
+from chatsec import crypto
+from chatsec.errors import ChatSecError
 from tests.support import der
 
 ROOT = Path(__file__).resolve().parents[2]

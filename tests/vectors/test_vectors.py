@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chatsec import crypto
 from chatsec.errors import ChatSecError
-
 from tests.support import encoding
 from tests.support import protocol as p
 from tests.vectors import fixed, make
