@@ -26,6 +26,9 @@ def free_port() -> int:
 class ServerProcess:
     """`python app.py` with settings for tests; `env` overrides them. The log goes to a file in `data_dir`."""
 
+    backend = ROOT / "backend"
+    command: tuple[str, ...] = ("app.py",)
+
     def __init__(self, data_dir: Path, prefix: tuple[str, ...] = (), **env: str) -> None:
         """`prefix`: words before the command, such as strace and its options."""
         self.data_dir = data_dir
@@ -48,8 +51,8 @@ class ServerProcess:
         }
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._prefix, sys.executable, "app.py"],
-                cwd=ROOT / "backend",
+                [*self._prefix, sys.executable, *self.command],
+                cwd=self.backend,
                 env=inherited | self._env | {"PORT": str(self.port), "PYTHONUNBUFFERED": "1"},
                 stdout=log,
                 stderr=subprocess.STDOUT,
