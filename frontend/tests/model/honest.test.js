@@ -9,7 +9,7 @@ import fc from 'fast-check';
 
 import { World } from './world.js';
 
-const RUNS = Number(process.env.CHATSEC_MODEL_RUNS ?? 60);
+const RUNS = Number(process.env.CHATSEC_MODEL_RUNS ?? 200);
 const OPERATIONS = [
   'send',
   'send',
