@@ -176,7 +176,7 @@ export function createKeyring({ api, store, runner, kdf }) {
       try {
         return { key: await openEpoch({ privateKey: held.key, chat, epoch: number, wrapped }) };
       } catch (error) {
-        if (error instanceof ChatSecError) return { failure: 'key_lost' }; // it opens with no key that is here
+        if (error instanceof ChatSecError) return { failure: 'undecryptable' }; // made for another key or place
         throw error;
       }
     },

@@ -21,7 +21,7 @@ import { ChatSecError } from '../errors.js';
 
 /**
  * @typedef {import('../pins.js').Candidate} Candidate
- * @typedef {{key: import('../crypto/epoch.js').EpochKey}|{failure: 'waiting_for_key'|'key_lost'}} HeldKey
+ * @typedef {{key: import('../crypto/epoch.js').EpochKey}|{failure: 'waiting_for_key'|'key_lost'|'undecryptable'}} HeldKey
  *
  * @typedef {Object} Material  what the reader holds while examining
  * @property {string} chat
@@ -40,7 +40,7 @@ import { ChatSecError } from '../errors.js';
  * @property {import('../crypto/envelope.js').Header|null} header  null: malformed
  * @property {{version: number, hash: string}[]} candidates  the bundles of `from` that hold alg and kid
  * @property {boolean} signed      the signature verifies under that key
- * @property {'waiting_for_key'|'key_lost'|'key_mismatch'|null} key
+ * @property {'waiting_for_key'|'key_lost'|'undecryptable'|'key_mismatch'|null} key
  * @property {'undecryptable'|'bad_padding'|'malformed'|null} opened
  * @property {{type: string, [field: string]: any}|null} payload
  *
@@ -122,7 +122,8 @@ async function examineMessage(item, material) {
   const { from, alg, kid, epoch } = parsed.header;
   const candidates = (material.personOf(from)?.kids.get(kid) ?? []).filter((key) => key.alg === alg);
   facts.candidates = candidates.map(({ version, hash }) => ({ version, hash }));
-  if (candidates.length > 0) facts.signed = !(await failureOf(() => verifyEnvelope(parsed, /** @type {any} */ (candidates[0]))));
+  if (candidates.length > 0)
+    facts.signed = !(await failureOf(() => verifyEnvelope(parsed, /** @type {any} */ (candidates[0]))));
   if (!facts.signed) return facts; // nothing unsigned is opened
   const held = material.keyOf(epoch);
   facts.key =

@@ -156,21 +156,35 @@ test('waiting_for_key: the server withholds the epoch', async () => {
   assert.ok(reasons.length > 0 && reasons.every(({ reason }) => reason === 'waiting_for_key'));
 });
 
+/** Carol is told another wrap of epoch 2. @returns the name under which its last message fails */
+async function wrappedAs(lie) {
+  const { server, id } = world;
+  server.lies.epoch = (username, told, _chat, epoch) =>
+    username === 'carol' && told.number === 2 ? lie(told, epoch) : told;
+  const client = await reader(world);
+  server.lies.epoch = undefined;
+  const items = itemsOf(client, id);
+  assert.equal(items[1].state, 'verified', 'the epoch before opens');
+  assert.deepEqual([items.at(-1).state, items.at(-1).payload], ['failed', null]);
+  return items.at(-1).reason;
+}
+
 test('key_lost: wrapped to a key that is not here, or to nobody', async () => {
-  const exchanged = [
-    (told, epoch) => ({ ...told, wrapped: epoch.wraps.get('bob').wrapped }),
-    (told) => ({ ...told, kid: anyHash() }),
-    (told) => ({ ...told, kid: null, wrapped: null }),
-  ];
-  for (const lie of exchanged) {
-    world.server.lies.epoch = (username, told, _chat, epoch) =>
-      username === 'carol' && told.number === 2 ? lie(told, epoch) : told;
-    const client = await reader(world);
-    world.server.lies.epoch = undefined;
-    const item = itemsOf(client, world.id).at(-1);
-    assert.deepEqual([item.state, item.reason], ['failed', 'key_lost']);
-    assert.equal(itemsOf(client, world.id)[1].state, 'verified', 'the epoch before opens');
-  }
+  assert.equal(await wrappedAs((told) => ({ ...told, kid: anyHash() })), 'key_lost');
+  assert.equal(await wrappedAs((told) => ({ ...told, kid: null, wrapped: null })), 'key_lost');
+});
+
+test('undecryptable: somebody else’s wrap, one of another epoch, one that is no wrap', async () => {
+  const [first] = world.chat.epochs;
+  assert.equal(
+    await wrappedAs((told, epoch) => ({ ...told, wrapped: epoch.wraps.get('bob').wrapped })),
+    'undecryptable',
+  );
+  assert.equal(
+    await wrappedAs((told) => ({ ...told, wrapped: first.wraps.get('carol').wrapped })),
+    'undecryptable',
+  );
+  assert.equal(await wrappedAs((told) => ({ ...told, wrapped: 'AA' })), 'undecryptable');
 });
 
 test('chain_gap: a lane that skips, or does not begin with 1', async () => {
