@@ -7,8 +7,10 @@ meanwhile; then they are made again. Refused here: key mode `combined`, people w
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from chatsec.domain import sequence
 from chatsec.domain.committer import Committer
@@ -19,6 +21,8 @@ from chatsec.domain.ports import Publisher, Storage
 from chatsec.errors import ChatSecError, invalid
 
 TRIES = 8  # of a change whose chat moves under it
+Due = tuple[int, Iterable[str]] | None
+"""An epoch's number and whom it is wrapped for."""
 
 
 class ChatService:
@@ -40,6 +44,8 @@ class ChatService:
         self._publisher = publisher
         self._limits = limits
         self._erased = erased
+        # Who opens an epoch of a chat waits for who is at it: many at once would only spoil each other's wraps.
+        self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     # -------------------------------------------------------- reading
 
@@ -72,13 +78,14 @@ class ChatService:
         usernames = tuple(sorted({by, *members}))
         if len(usernames) > MAX_MEMBERS:
             raise invalid("members", f"a chat has at most {MAX_MEMBERS} members")
-        self._require_people("members", usernames)
         request = hashlib.sha256("\n".join([*usernames, "", name or "", str(name is None)]).encode()).digest()
         event = NewEvent(chat, "create", by, usernames, chat_data=NewChat(name, "server", request))
-        head = self._storage.chats.head(chat)
-        if head is None:
+        if self._storage.chats.head(chat) is None:
+            self._require_people("members", usernames)
             self._limits.take("epoch", by)
-        placed = self._append(event, lambda: (1, usernames))
+        placed = self._append(event, lambda: None if self._storage.chats.head(chat) else (1, usernames))
+        if not placed.duplicate:
+            self._take_out_ended(usernames)
         return self.get(by, chat), not placed.duplicate
 
     def change(self, event: NewEvent) -> Chat | None:
@@ -95,6 +102,8 @@ class ChatService:
         }:  # shutting someone out is never too often
             self._limits.take("epoch", event.by)
         self._append(event)
+        if event.kind == "add":
+            self._take_out_ended(event.usernames)
         return self._storage.chats.get(event.chat, event.by)
 
     def erase(self, by: str, chat: str) -> None:
@@ -134,9 +143,18 @@ class ChatService:
 
     def rekey_full(self, chat: str, epoch: int) -> None:
         """The server's rule: so many messages open an epoch; nothing to do if one was opened meanwhile."""
-        head = self._storage.chats.head(chat)
-        if head is not None and head.epoch == epoch:
-            self._append(NewEvent(chat, "rekey", ""))
+
+        def due() -> Due:
+            head = self._storage.chats.head(chat)
+            if head is None or head.epoch != epoch:
+                raise ChatSecError("not_found", "an epoch was opened meanwhile")
+            return epoch + 1, head.members
+
+        try:
+            self._append(NewEvent(chat, "rekey", ""), due)
+        except ChatSecError as error:
+            if error.code != "not_found":
+                raise
 
     # -------------------------------------------------------- how
 
@@ -146,39 +164,50 @@ class ChatService:
         if unknown:
             raise invalid(field, f"unknown: {', '.join(unknown)}")
 
+    def _take_out_ended(self, usernames: Iterable[str]) -> None:
+        """Who ended their account while they were put into a chat: its end could not see that chat."""
+        for name, account in self._storage.accounts.named(usernames).items():
+            if account.ended_at is not None:
+                self.catch_up(name)
+
     def _judge(self, event: NewEvent) -> None:
         """Refuses what the log would refuse before any key is made for it."""
         refused = sequence.judge_event(self._storage.chats.head(event.chat), event, dict)
         if refused:
             raise refused
 
-    def _append(
-        self, event: NewEvent, epoch: Callable[[], tuple[int, Iterable[str]]] | None = None
-    ) -> Appended:
-        """Appends the event, with a fresh epoch where its kind opens one, again while the chat moves under it."""
-        for _ in range(TRIES):
-            try:
-                return self._committer.append(
-                    self._with_epoch(event, epoch), lambda placed: self._publish(event, placed)
-                )
-            except ChatSecError as error:
-                if error.code != "epoch_conflict":
-                    raise
+    def _append(self, event: NewEvent, epoch: Callable[[], Due] | None = None) -> Appended:
+        """Appends the event, with a fresh epoch where its kind opens one, again while the chat moves under it.
+
+        `epoch` says number and members where they do not follow from the chat as it is; None for no epoch.
+        """
+        if event.kind not in sequence.OPENS_EPOCH:
+            return self._commit(event)
+        with self._turns.setdefault(event.chat, threading.Lock()):
+            for _ in range(TRIES):
+                try:
+                    return self._commit(self._with_epoch(event, epoch))
+                except ChatSecError as error:
+                    if error.code != "epoch_conflict":
+                        raise
         raise ChatSecError("unavailable", "the chat changes too fast")
 
-    def _with_epoch(self, event: NewEvent, epoch: Callable[[], tuple[int, Iterable[str]]] | None) -> NewEvent:
-        if event.kind not in sequence.OPENS_EPOCH:
+    def _commit(self, event: NewEvent) -> Appended:
+        return self._committer.append(event, lambda placed: self._publish(event, placed))
+
+    def _with_epoch(self, event: NewEvent, epoch: Callable[[], Due] | None) -> NewEvent:
+        due = epoch() if epoch is not None else self._next_epoch(event)
+        if due is None:
             return event
-        if epoch is not None:
-            number, usernames = epoch()
-        else:
-            head = self._storage.chats.head(event.chat)
-            if head is None:
-                raise ChatSecError("not_found")
-            number, usernames = head.epoch + 1, sequence.members_after(head, event)
-        opened = self._epochs.open(event.chat, number, usernames)
+        opened = self._epochs.open(event.chat, *due)
         keys = opened.wraps[event.by].keys if event.kind == "keys" else ""
         return replace(event, epoch=opened, keys=keys)
+
+    def _next_epoch(self, event: NewEvent) -> Due:
+        head = self._storage.chats.head(event.chat)
+        if head is None or (event.by and event.by not in head.members):
+            raise ChatSecError("not_found")
+        return head.epoch + 1, sequence.members_after(head, event)
 
     def _publish(self, event: NewEvent, placed: Appended) -> None:
         views = self._storage.chats.views(event.chat)

@@ -35,7 +35,7 @@ class Committer:
         self._offload = offload
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
-        self._marks: dict[tuple[str, str], _Waiting] = {}
+        self._marks: dict[tuple[str, str, str], _Waiting] = {}
         self._wake: Signal | None = None
         self._busy = False
 
@@ -50,9 +50,9 @@ class Committer:
         placed: Appended = _result(waiting.signal.wait())
         return placed
 
-    def mark(self, mark: Mark, publish: Callable[[Mark], None]) -> Mark:
-        """As `append`; marks of one person in one chat that come within half a second become one."""
-        key = (mark.chat, mark.username)
+    def mark(self, mark: Mark, publish: Callable[[Mark], None], source: str = "") -> Mark:
+        """As `append`; marks of one person in one chat from one source that come within half a second become one."""
+        key = (mark.chat, mark.username, source)
         waiting = self._marks.get(key)
         if waiting is None:
             waiting = self._marks[key] = _Waiting(mark, publish, self._offload.event())

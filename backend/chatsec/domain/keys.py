@@ -52,7 +52,12 @@ class KeyService:
         if bundle is None:
             bundle = self._current(username)
         else:
-            self._storage.accounts.add_bundle(bundle, backup, state)
+            try:
+                self._storage.accounts.add_bundle(bundle, backup, state)
+            except ChatSecError as error:
+                # The same upload a moment before this one is no conflict.
+                if error.code != "keys_conflict" or self._current(username).body != body:
+                    raise
         self.announce(bundle)
         return bundle
 

@@ -95,7 +95,7 @@ class MessageService:
             self._publisher.receipt(placed, head.members if head else (), skip_sid)
 
         # Beside the committer: a receipt has no place in the sequence and must not hold it up.
-        return self._committer.mark(mark, lambda placed: self._offload.start(tell, placed))
+        return self._committer.mark(mark, lambda placed: self._offload.start(tell, placed), skip_sid or "")
 
     def page(self, username: str, chat: str, after: int | None, before: int | None, limit: int) -> Page:
         """With `after` the first items above it, else the last below `before`; fewer where 1 MiB would be passed."""
@@ -116,6 +116,8 @@ class MessageService:
         epochs = chats.epochs(
             chat, username, chats.epoch_at(chat, items[0].seq), chats.epoch_at(chat, items[-1].seq)
         )
+        if not epochs:  # the chat was erased meanwhile
+            raise ChatSecError("not_found")
         items, epochs = _fit(items, epochs, from_start=after is not None)
         return Page(chat, items, chats.chain(chat, items[0].seq - 1), epochs, view.last_seq)
 

@@ -77,7 +77,8 @@ def _judge_epoch(
     head: Head | None, event: NewEvent, current_keys: Callable[[], Mapping[str, str]]
 ) -> ChatSecError | None:
     if event.epoch is None:
-        return None
+        # Whoever found the chat there and made no epoch may find it erased.
+        return ChatSecError("epoch_conflict") if head is None else None
     if event.epoch.number != (head.epoch if head else 0) + 1:
         return ChatSecError("epoch_conflict")
     if head is not None and event.epoch.wraps.keys() != members_after(head, event).keys():
