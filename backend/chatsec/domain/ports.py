@@ -177,12 +177,23 @@ class AttachmentStore(Protocol):
 class Storage(Protocol):
     """One store: all the stores, and its life."""
 
-    accounts: AccountStore
-    keys: KeyStore
-    sessions: SessionStore
-    chats: ChatStore
-    log: Log
-    attachments: AttachmentStore
+    @property
+    def accounts(self) -> AccountStore: ...
+
+    @property
+    def keys(self) -> KeyStore: ...
+
+    @property
+    def sessions(self) -> SessionStore: ...
+
+    @property
+    def chats(self) -> ChatStore: ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def attachments(self) -> AttachmentStore: ...
 
     def ping(self) -> None:
         """Raises `unavailable` unless the store can be read and written now."""

@@ -37,13 +37,15 @@ class Database:
             raise ChatSecError("unavailable", f"cannot open the store: {error}") from error
 
     def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        return self._offload.run(self._read, function)
+        result: T = self._offload.run(self._read, function)
+        return result
 
     def write(
         self, function: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] = _nothing
     ) -> T:
         """`committed` gets the result before any other write begins."""
-        return self._offload.serial(self._write, function, committed)
+        result: T = self._offload.serial(self._write, function, committed)
+        return result
 
     def close(self) -> None:
         """After the last write; folds the WAL into the file."""

@@ -66,4 +66,7 @@ def insert_bundle(connection: sqlite3.Connection, bundle: Bundle) -> None:
 
 
 def _bundle(row: tuple[Any, ...]) -> Bundle:
-    return Bundle(*row[:6], signing=orjson.loads(row[6]), body=orjson.loads(row[7]))
+    username, version, bundle_hash, created_at, kid, spki, signing, body = row
+    return Bundle(
+        username, version, bundle_hash, created_at, kid, spki, orjson.loads(signing), orjson.loads(body)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from chatsec.domain.models import Session
 from chatsec.storage.sqlite.database import Database
@@ -66,7 +67,7 @@ class SqliteSessions:
             lambda connection: connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
         )
 
-    def end_idle(self, used_before: int, created_before: int) -> list[str]:
+    def end_idle(self, used_before: int, created_before: int) -> Sequence[str]:
         return self._database.write(
             lambda connection: delete_sessions(
                 connection, "used_at < ? OR created_at < ?", (used_before, created_before)
