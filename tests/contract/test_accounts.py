@@ -85,6 +85,7 @@ def test_search_takes_the_query_literally(storage: Storage) -> None:
     assert search("%") == ["bob"]
     assert search("_") == ["carol"]
     assert search("Bob") == ["bob"]
+    assert search("ALICE") == ["alice", "dave.alice"]
     assert search("' OR 1=1 --") == []
     assert search("*") == []
 

@@ -346,3 +346,37 @@ def test_sqlite_two_threads(tmp_path: Path) -> None:
         told.update(codes(answers[1]))
     assert told <= {None, "not_found", "stale_epoch"}
     adapter.close()
+
+
+def test_sqlite_erasure_beside_messages(tmp_path: Path) -> None:
+    """What the log remembers of a chat goes with the chat, whichever of the two was first."""
+    adapter = SqliteAdapter(tmp_path)
+    world = World(adapter.storage).join("alice", "bob")
+    for _ in range(40):
+        chat = world.chat()
+        barrier = threading.Barrier(2)
+        answers: list[Any] = []
+
+        def write(chat: str = chat, barrier: Any = barrier, answers: Any = answers) -> None:
+            barrier.wait()
+            for number in range(6):
+                answers += adapter.storage.log.append([message(chat, "bob", str(number))], 5)
+
+        def erase(chat: str = chat, barrier: Any = barrier) -> None:
+            barrier.wait()
+            adapter.storage.chats.erase(chat)
+
+        threads = [threading.Thread(target=run) for run in (write, erase)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        told = codes(answers)
+        assert told == sorted(told, key=lambda code: code is not None), (
+            "nothing is placed after a `not_found`"
+        )
+        assert codes(world.append(message(chat, "bob", "late"))) == ["not_found"]
+        assert world.items(chat) == []
+        assert world.place(world.creation(chat, "alice", ["bob"])).seq == 1
+        assert [item.seq for item in world.items(chat)] == [1]
+    adapter.close()
