@@ -139,12 +139,13 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
       onChange(id);
     },
 
-    /** Throws `mode_changed` where no message may be sent. @param {string} id */
+    /** Throws `mode_changed`, or `unsupported_algorithm` of a mode that this client does not know. @param {string} id */
     checkMode(id) {
       const memory = remembered.get(id);
-      if (memory?.warnings.includes('mode_changed') || memory?.mode !== 'server') {
+      if (memory?.warnings.includes('mode_changed'))
         throw new ChatSecError('mode_changed', 'nothing is sent into this chat');
-      }
+      if (memory?.mode !== 'server')
+        throw new ChatSecError('unsupported_algorithm', `chats of mode ${memory?.mode}`);
     },
     /** @param {string} id */
     needsConsent(id) {

@@ -8,7 +8,7 @@ import { createAccount, UNREACHABLE } from './account.js';
 import { judgeItems, judgeUser } from './answers.js';
 import { createApi } from './api.js';
 import { createChats } from './chats.js';
-import { ALGORITHMS, deriveLogin } from './crypto/index.js';
+import { ALGORITHMS } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 import { createKeyring } from './keyring.js';
 import { createLive } from './live.js';
@@ -60,15 +60,13 @@ export function createClient({
   refreshIn = typeof document === 'undefined' ? 'body' : 'cookie',
   wait = sleep,
   runner = createRunner(),
-  kdf = (password, parameters) =>
-    typeof Worker === 'undefined'
-      ? deriveLogin(password, parameters)
-      : runner.run('deriveLogin', { password, kdf: parameters }),
+  kdf = (password, parameters) => runner.run('deriveLogin', { password, kdf: parameters }),
   pageSize,
 }) {
   /** @type {{phase: import('./types.js').Phase, user: {username: string, displayName: string}|null,
    *   connection: import('./types.js').Connection, accountWarnings: import('./types.js').AccountWarning[]}} */
   let session = { phase: 'starting', user: null, connection: 'offline', accountWarnings: [] };
+  let directory = false;
   const me = () => session.user?.username ?? '';
   const changed = (/** @type {string} */ chat) => snapshots.changed(chat);
   const uuid = () => globalThis.crypto.randomUUID();
@@ -99,7 +97,7 @@ export function createClient({
     chats,
     me,
     onChange: changed,
-    onRollback,
+    onRollback: (chat, last) => outbox.rolledBack(chat, last),
     pageSize,
   });
   const socket = createSocket({
@@ -127,7 +125,7 @@ export function createClient({
     me,
     onChange: changed,
   });
-  const live = createLive({ emit, chats, messages, outbox, presence, reloadKeys, onRevoked: revoked });
+  const live = createLive({ emit, chats, messages, outbox, presence, reloadKeys, watch, onRevoked: revoked });
   const account = createAccount({
     api,
     store,
@@ -161,15 +159,16 @@ export function createClient({
     });
   }
 
+  async function watch() {
+    await emit('presence:watch', { directory });
+  }
+
   /** @param {import('./types.js').Connection} connection */
   function connectionIs(connection) {
     set({ connection });
-    if (connection === 'online') background(live.connected());
-  }
-
-  /** @param {string} chat @param {number} last */
-  async function onRollback(chat, last) {
-    await outbox.rolledBack(chat, last);
+    if (connection !== 'online') return;
+    if (directory) background(watch());
+    background(live.connected());
   }
 
   /** Somebody's keys changed. @param {string} username */
@@ -192,6 +191,7 @@ export function createClient({
   function forget() {
     socket.close();
     store.closed = true;
+    directory = false;
     for (const part of [outbox, messages, chats, presence, pins]) part.clear();
     api.forget();
     keyring.forget();
@@ -284,9 +284,11 @@ export function createClient({
     },
     async setStatus(status) {
       await emit('presence:set', { status });
+      presence.takeChange({ username: me(), status });
     },
     async watchDirectory(on) {
-      await emit('presence:watch', { directory: on });
+      directory = on;
+      await watch();
       if (!on) return;
       const answer = await api.request('GET', '/users', { query: { online: true, limit: 200 } });
       judgeItems(answer, judgeUser).forEach(presence.takeUser);

@@ -23,9 +23,10 @@ function check(fits, name) {
  * @param {ReturnType<typeof import('./outbox.js').createOutbox>} parts.outbox
  * @param {ReturnType<typeof import('./presence.js').createPresence>} parts.presence
  * @param {(username: string) => Promise<void>} parts.reloadKeys
+ * @param {() => Promise<void>} parts.watch  asks for presence again
  * @param {() => void} parts.onRevoked
  */
-export function createLive({ emit, chats, messages, outbox, presence, reloadKeys, onRevoked }) {
+export function createLive({ emit, chats, messages, outbox, presence, reloadKeys, watch, onRevoked }) {
   /** @type {Record<string, (payload: any) => void|Promise<void>>} */
   const PUSHES = {
     async message(item) {
@@ -40,6 +41,7 @@ export function createLive({ emit, chats, messages, outbox, presence, reloadKeys
       await learn(chat.id, chat);
       chats.noteItem(chat.id, item.seq, false);
       await messages.push(chat.id, { ...item, chat: chat.id }, chat.epoch);
+      if (['create', 'add'].includes(item.event?.kind)) await watch(); // new people to see
     },
     receipt({ chat, username, delivered: to, read }) {
       check(isUuid(chat) && isUsername(username) && isCount(to) && isCount(read), 'receipt');

@@ -156,7 +156,7 @@ export function createMessages({
     return judgePage(await api.request('GET', `/chats/${id}/messages`, { query }), asked);
   }
 
-  /** The newest page, as a new beginning. @param {Session} session */
+  /** The newest page, as a new beginning; then what it did not reach. @param {Session} session @returns {Promise<void>} */
   async function loadNewest(session) {
     session.position = (await store.get('chats', `${session.id} position`)) ?? null;
     await pins.loadChat(session.id);
@@ -175,6 +175,7 @@ export function createMessages({
     session.facts = await examineAll(session, items, page.before);
     judgeAll(session);
     await settle(session);
+    if (items.length === page.items.length && items.at(-1).seq < page.last_seq) await fetchNewer(session);
   }
 
   /** @param {Session} session @param {number} last */
@@ -184,7 +185,7 @@ export function createMessages({
     await onRollback(session.id, last);
   }
 
-  /** Everything above what is held. @param {Session} session */
+  /** Everything above what is held. @param {Session} session @returns {Promise<void>} */
   async function fetchNewer(session) {
     for (;;) {
       const { state } = session;
@@ -292,7 +293,7 @@ export function createMessages({
      */
     async push(id, item, epoch) {
       const session = sessionOf(id);
-      if (!session.state) return;
+      if (!session.state && session.loading === 0) return; // not loaded, and not about to be
       await inTurn(session, async () => {
         const { state } = session;
         if (!state) return;
