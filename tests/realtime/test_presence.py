@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import LiveClient, User
+from tests.support.client import WAIT, LiveClient, RawSocket, User
 
 Connect = Callable[[User], LiveClient]
 
@@ -18,10 +18,10 @@ def refused(live: LiveClient, event: str, payload: Any) -> str:
     return str(ack["code"])
 
 
-def until(live: LiveClient, username: str, status: str) -> dict[str, Any]:
+def until(live: LiveClient, username: str, status: str, timeout: float = WAIT) -> dict[str, Any]:
     """The next `presence` entry that says so; what is told meanwhile is read over."""
     while True:
-        for entry in live.next("presence"):
+        for entry in live.next("presence", timeout):
             if (entry["username"], entry["status"]) == (username, status):
                 return entry
 
@@ -160,6 +160,15 @@ def test_the_directory_is_told_of_strangers(alice: User, carol: User, connect: C
     quiet.settle()
     told = [entry["username"] for changes in list(quiet.inbox["presence"].queue) for entry in changes]
     assert "carol" not in told
+
+
+def test_who_crashes_is_gone_within_45_seconds(alice: User, bob: User, chat: str, connect: Connect) -> None:
+    """R5: a client that is silent, its connection open, as after a power cut. It answers no ping."""
+    watcher = connect(alice)
+    silent = RawSocket(bob.url, bob.token)
+    until(watcher, "bob", "online")
+    until(watcher, "bob", "offline", timeout=45)
+    silent.close()
 
 
 @pytest.mark.parametrize(

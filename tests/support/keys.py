@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_der_private_key,
     load_der_public_key,
@@ -96,8 +98,6 @@ def pool(index: int) -> KeySet:
 
 def fresh(index: int) -> KeySet:
     """A set with its own Ed25519 key, the slow keys from the pool: enough where bundles must differ."""
-    from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
-
     key = ed25519.Ed25519PrivateKey.from_private_bytes(os.urandom(32))
     der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return KeySet(pool(index).pkcs8 | {ED25519: b64u(der)})

@@ -171,9 +171,10 @@ class Reader:
         seq = item["seq"]
         self.chain[seq] = chain_step(self.chain[seq - 1], item_hash(item))
         self.judged[seq] = run.event(item) if "event" in item else run.message(item)
+        run.settle(seq)
 
     def key(self, number: int) -> bytes:
-        """K_e; `waiting_for_key`, `key_lost` or `key_mismatch` without."""
+        """K_e; `waiting_for_key`, `key_lost` or, of a wrap that does not open, `undecryptable` without."""
         epoch = self.epochs.get(number)
         if epoch is None or epoch["wrapped"] is None:
             raise Failure("waiting_for_key")
@@ -182,7 +183,7 @@ class Reader:
         try:
             return open_wrap(self._keys[epoch["kid"]], epoch["wrapped"], self.chat, number)
         except ValueError as error:
-            raise Failure("key_mismatch") from error
+            raise Failure("undecryptable") from error
 
 
 class _Run:
@@ -196,6 +197,7 @@ class _Run:
         self.floor: dict[str, int] = {}  # username → oldest bundle version that may still sign
         self.ids: set[tuple[str, str]] = set()
         self.lanes: dict[tuple[int, str, str], tuple[int, str]] = {}
+        self.later: list[tuple[int, str, Judged]] = []
 
     def event(self, item: Item) -> Judged:
         """An event moves the epoch and announces bundles."""
@@ -221,10 +223,12 @@ class _Run:
 
     def _check(self, item: Item, header: dict[str, Any], judged: Judged) -> None:
         reader, sender = self.reader, header["from"]
-        if header["chat"] != reader.chat or header["seen"][0] >= item["seq"]:
+        if header["chat"] != reader.chat:
             raise Failure("malformed")
         if header["epoch"] != self.epoch:
             raise Failure("wrong_epoch")
+        if header["seen"][0] < reader.epochs.get(self.epoch, {}).get("opened_seq", 0):
+            raise Failure("malformed")
         if sender not in reader.epochs.get(self.epoch, {}).get("members", [sender]):
             raise Failure("not_a_member")
         person = reader.people.get(sender)
@@ -234,15 +238,15 @@ class _Run:
         check_signature(item, header["alg"], spki)
         # From here on the author stands behind it: it counts for the chain of the lane whether it opens or not.
         self.floor[sender] = max(self.floor.get(sender, 1), version)
-        judged.warnings += self._lane(item, header)
-        judged.warnings += self._seen(header)
-        if not person.confirmed(version):
-            judged.warnings.append("unconfirmed_key")
-        payload = open_envelope(item, reader.key(header["epoch"]))
-        if (sender, header["id"]) in self.ids:
-            raise Failure("replayed")
+        repeated = (sender, header["id"]) in self.ids
         self.ids.add((sender, header["id"]))
+        lane = [] if repeated else self._lane(item, header)
+        payload = open_envelope(item, reader.key(header["epoch"]))
+        if repeated:
+            raise Failure("replayed")
         judged.payload = parse_object(payload, lone="replace")
+        marks = [] if person.confirmed(version) else ["unconfirmed_key"]
+        judged.warnings = [*marks, *lane, *self._seen(header, judged)]
 
     def _lane(self, item: Item, header: dict[str, Any]) -> list[str]:
         """`chain_gap` where numbers skip, `chain_fork` where one comes twice or does not follow."""
@@ -262,11 +266,22 @@ class _Run:
             return ["chain_fork"]
         return [] if prev == last[1] else ["chain_fork"]
 
-    def _seen(self, header: dict[str, Any]) -> list[str]:
-        """`history_fork` where the author was shown something else than this reader."""
+    def _seen(self, header: dict[str, Any], judged: Judged) -> list[str]:
+        """`history_fork` where the author was shown something else than this reader, `server_rollback` where they were
+        shown what the server has no more: its hash is compared when an item stands there again."""
         seq, hashed = header["seen"]
-        own = self.reader.chain.get(seq)
-        if header["log"] or (own is not None and b64u(own) != hashed):
-            self.reader.warnings.add("history_fork")
-            return ["history_fork"]
-        return []
+        warnings = []
+        if seq >= judged.seq:
+            warnings.append("server_rollback")
+            self.later.append((seq, hashed, judged))
+        elif header["log"] or b64u(self.reader.chain.get(seq, b"")) not in ("", hashed):
+            warnings.append("history_fork")
+        self.reader.warnings.update(warnings)
+        return warnings
+
+    def settle(self, seq: int) -> None:
+        """Compares each `seen` whose item has just come."""
+        for place, hashed, judged in self.later:
+            if place == seq and hashed != b64u(self.reader.chain[seq]):
+                judged.warnings.append("history_fork")
+                self.reader.warnings.add("history_fork")

@@ -1,0 +1,46 @@
+"""Budgets with limits switched on: what is over is refused by name with `retry_after`, and nobody else notices."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.realtime.forge import forge
+from tests.support.client import User
+from tests.support.server import ServerProcess
+
+BURST = 60
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server as it is deployed."""
+    with ServerProcess(tmp_path_factory.mktemp("limited"), RATE_LIMITS="on") as process:
+        yield process
+
+
+def test_too_many_messages_are_refused_with_a_time(alice: User, bob: User, chat: str) -> None:
+    live, other = alice.connect(), bob.connect()
+    acks = [live.emit("message:send", forge(alice, chat)) for _ in range(4 * BURST)]
+    answers = [ack.get(timeout=30) for ack in acks]
+    taken = [answer for answer in answers if answer["ok"]]
+    refused = [answer for answer in answers if not answer["ok"]]
+    assert len(taken) >= BURST
+    assert refused
+    for answer in refused:
+        assert answer["code"] == "rate_limited"
+        assert isinstance(answer["retry_after"], int) and answer["retry_after"] >= 1
+    assert [answer["seq"] for answer in taken] == list(range(2, 2 + len(taken)))
+    assert other.call("message:send", forge(bob, chat))["ok"]
+    answer = alice.rest.request("POST", f"/chats/{chat}/messages", forge(alice, chat))
+    if answer.status_code != 201:  # a message may have become affordable meanwhile
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert bob.history(chat)["last_seq"] in (2 + len(taken), 3 + len(taken))
+
+
+def test_too_many_events_are_refused_alike(bob: User, chat: str) -> None:
+    live = bob.connect()
+    acks = [live.emit("typing", {"chat": chat, "active": True}) for _ in range(400)]
+    answers = [ack.get(timeout=30) for ack in acks]
+    assert {answer.get("code") for answer in answers} == {None, "rate_limited"}
+    assert all(answer["retry_after"] >= 1 for answer in answers if not answer["ok"])
