@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -22,6 +23,7 @@ import socketio
 from engineio.async_drivers.eventlet import WebSocketWSGI
 from eventlet import queue, websocket
 
+from chatsec.offload import Task, Turn
 from chatsec.realtime.packets import acceptable
 
 MAX_CONNECTIONS = 100_000
@@ -30,6 +32,8 @@ MAX_PACKETS = 16  # of one polling request, as engineio decodes them
 SOCKET_TIMEOUT = 60  # seconds that a client may be silent in the middle of a request
 BACKLOG = 1024
 READ_BYTES = 16 * 1024
+# New objects between two looks for garbage: about as many live while messages are under way, and few make cycles.
+GC_THRESHOLD = 10_000
 MAX_DISCARDED = 128 * 1024 * 1024  # bytes of a refused body: more than any that is taken
 logger = logging.getLogger(__name__)
 
@@ -120,7 +124,12 @@ class _WebSocket(WebSocketWSGI):  # type: ignore[misc]
 def harden(sio: socketio.Server) -> None:
     """Makes this server's WebSockets fast and strict. Once, before it serves."""
     websocket.RFC6455WebSocket._apply_mask = staticmethod(unmask)
-    sio.eio._async = {**sio.eio._async, "websocket": _WebSocket, "queue": _PacketQueue}
+    sio.eio._async = {
+        **sio.eio._async,
+        "websocket": _WebSocket,
+        "queue": _PacketQueue,
+        "thread": partial(Task, Turn()),
+    }
     eventlet.wsgi.Input.discard = _discard
 
 
@@ -188,6 +197,7 @@ def run(app: WsgiApp, sio: socketio.Server, listener: socket.socket, on_stop: Ca
     raise_file_limit()
     gc.collect()
     gc.freeze()  # what was built stays; looking through it again and again took 8 % of a message
+    gc.set_threshold(GC_THRESHOLD)
     stop = eventlet.event.Event()
 
     def ask(*_: Any) -> None:
