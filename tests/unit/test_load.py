@@ -1,0 +1,60 @@
+"""The load generator gives no figures for a server that loses, alters, doubles or reorders messages."""
+
+import orjson
+import pytest
+
+from bench.load import Lane, Load, Wrong, frame
+from chatsec.serve import unmask
+
+SENT = [
+    {"chat": "c", "protected": f"p{n}", "iv": "i", "ciphertext": "x", "signature": f"s{n}"} for n in range(4)
+]
+IN_ORDER = [(n + 2, SENT[n]) for n in range(4)]
+ACKED = [(n, n + 2) for n in range(4)]
+
+
+def checked(delivered, acked=ACKED):
+    """What the check says of these (seq, envelope) and (number, seq)."""
+    load = object.__new__(Load)  # without the sockets that made these
+    load.warm, load.envelopes, load.lanes, load.sent = 0, SENT, [Lane(None, [0, 1, 2, 3])], [0.0] * 4
+    load.acks = [(1.0, b"43/chat,%d" % n + orjson.dumps([{"ok": True, "seq": seq}])) for n, seq in acked]
+    load.delivered = [
+        (2.0, b"42/chat," + orjson.dumps(["message", {"seq": seq, **envelope}]))
+        for seq, envelope in delivered
+    ]
+    return load.check(1.0)
+
+
+def test_all_delivered_as_sent_gives_figures():
+    found = checked(IN_ORDER)
+    assert (found["messages"], found["ack_ms"]["p50"], found["delivery_ms"]["p95"]) == (4, 1000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "acked"),
+    [
+        pytest.param(IN_ORDER[:3], ACKED, id="lost"),
+        pytest.param([*IN_ORDER, IN_ORDER[3]], ACKED, id="twice"),
+        pytest.param([*IN_ORDER[:3], (5, {**SENT[3], "iv": "j"})], ACKED, id="altered"),
+        pytest.param([*IN_ORDER[:3], (5, {**SENT[3], "signature": "j"})], ACKED, id="unknown"),
+        pytest.param([IN_ORDER[1], IN_ORDER[0], *IN_ORDER[2:]], ACKED, id="out of order"),
+        pytest.param(
+            [*IN_ORDER[:2], (5, SENT[2]), (6, SENT[3])], [(0, 2), (1, 3), (2, 5), (3, 6)], id="a gap"
+        ),
+        pytest.param(IN_ORDER, [(0, 3), (1, 2), (2, 4), (3, 5)], id="another seq than acked"),
+        pytest.param(IN_ORDER, [(0, 2), (0, 2), (2, 4), (3, 5)], id="acked twice"),
+    ],
+)
+def test_anything_else_gives_none(delivered, acked):
+    with pytest.raises(Wrong):
+        checked(delivered, acked)
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536])
+def test_frames_are_masked_text(size):
+    text = bytes(range(256)) * (size // 256 + 1)
+    made = frame(text[:size])
+    head = 2 if size < 126 else 4 if size < 65_536 else 10
+    assert made[0] == 0x81 and made[1] & 0x80
+    assert size == (made[1] & 0x7F if head == 2 else int.from_bytes(made[2:head], "big"))
+    assert unmask(made[head + 4 :], made[head : head + 4]) == text[:size]
