@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ModelServer } from '../model/server.js';
-import { enter, loadAll, settle, until } from '../model/people.js';
+import { clientOf, enter, loadAll, settle, until } from '../model/people.js';
 
 test('two people chat: texts arrive verified, and go on to delivered and read', async () => {
   const server = new ModelServer();
@@ -38,17 +38,51 @@ test('what arrives while a chat is being opened is not missed', async () => {
   const alice = await enter(server, people.get('alice'));
   const chat = await alice.startChat({ usernames: ['bob'] });
   await alice.openChat(chat);
-  for (let i = 0; i < 12; i++) {
-    const bob = await enter(server, people.get('bob'), `bob ${i}`);
-    const opening = bob.openChat(chat);
-    for (let turn = 0; turn < i * 3; turn++) await new Promise((resolve) => setImmediate(resolve));
-    await alice.send(chat, { body: `while ${i}` }, 'Ed25519');
-    await opening;
-    const last = () => bob.getSnapshot().open[chat].items.at(-1);
-    await until(() => last()?.payload?.body === `while ${i}`, `message ${i}`, 3_000);
-    bob.close();
-  }
+  // The page is on its way, without what is pushed before it arrives.
+  const { fetch } = server.transport('bob');
+  const gate = {};
+  gate.opened = new Promise((resolve) => (gate.open = resolve));
+  const slow = async (url, init) => {
+    const response = await fetch(url, init);
+    if (String(url).includes('/messages?')) {
+      gate.asked = true;
+      await gate.opened;
+    }
+    return response;
+  };
+  const bob = clientOf(server, 'bob', { fetch: slow });
+  await bob.login({ username: 'bob', password: people.get('bob').password });
+  await until(() => gate.asked, 'a page is on its way');
+  const opening = bob.openChat(chat);
+  await alice.send(chat, { body: 'meanwhile' }, 'Ed25519');
+  await until(() => bob.getSnapshot().chats[0]?.lastSeq === 2, 'pushed');
+  gate.open();
+  await opening;
+  await until(() => bob.getSnapshot().open[chat].items.at(-1)?.payload?.body === 'meanwhile', 'shown', 3_000);
   alice.close();
+  bob.close();
+});
+
+test('a push that skips makes the client fetch what lies between', async () => {
+  const server = new ModelServer();
+  const people = await settle(server, ['alice', 'bob']);
+  const [alice, bob] = [await enter(server, people.get('alice')), await enter(server, people.get('bob'))];
+  const chat = await alice.startChat({ usernames: ['bob'] });
+  await alice.openChat(chat);
+  await bob.openChat(chat);
+  const [socket] = [...server.sockets].filter(({ username }) => username === 'bob');
+  const deliver = socket.deliver.bind(socket);
+  socket.deliver = () => undefined;
+  for (const body of ['lost 1', 'lost 2']) await alice.send(chat, { body }, 'Ed25519');
+  await until(() => server.chats.get(chat).items.length === 3, 'sent');
+  socket.deliver = deliver;
+  await alice.send(chat, { body: 'pushed' }, 'Ed25519');
+  const bodies = () => bob.getSnapshot().open[chat].items.map(({ payload }) => payload?.body);
+  await until(() => bodies().length === 4, 'fetched');
+  assert.deepEqual(bodies(), [undefined, 'lost 1', 'lost 2', 'pushed']);
+  assert.deepEqual(bob.getSnapshot().chats[0].warnings, []);
+  alice.close();
+  bob.close();
 });
 
 test('a directory watcher sees people come and go, and who is new in a chat', async () => {

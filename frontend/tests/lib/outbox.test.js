@@ -126,6 +126,25 @@ test('survives a reload: unsealed, and sealed with its ack lost', async () => {
   assert.equal(server.chats.get(id).items.length, 3);
 });
 
+test('a reload continues the lane that it knows to its end', async () => {
+  await send(alice, '1');
+  await allSent(alice, 1);
+  alice.close();
+  const again = clientOf(server, 'alice', { store: alice.store });
+  open.push(again);
+  await again.restore();
+  await until(() => again.getSnapshot().chats.length === 1, 'chats');
+  await again.openChat(id);
+  await send(again, '2');
+  await allSent(again, 2);
+  const headers = tries().map(header);
+  assert.deepEqual(
+    headers.map(({ n }) => n),
+    [1, 2],
+  );
+  assert.equal(headers[1].dev, headers[0].dev);
+});
+
 test('stale_epoch: the same id, sealed anew after the item that opened the epoch is held', async () => {
   cutOff(alice);
   const message = await send(alice, 'x');
