@@ -16,11 +16,12 @@ import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 
+from dotenv import load_dotenv  # noqa: E402
+
 from chatsec import bootstrap, logs, serve  # noqa: E402
 from chatsec.config import ROOT, BadSettings, from_env  # noqa: E402
 from chatsec.errors import ChatSecError  # noqa: E402
 from chatsec.offload import EventletOffload  # noqa: E402
-from dotenv import load_dotenv  # noqa: E402
 
 
 def main() -> int:
