@@ -9,16 +9,26 @@ const READ_AFTER = 1000;
 /** The closest that two typing signals follow each other, ms. */
 const TYPING_EVERY = 3000;
 
-/** @param {string} chatId @returns {{view: import('../lib/types.js').OpenView|undefined, failure: Error|null, reopen: () => void}} */
+/**
+ * `opened`: the newest page is here. Until then what is shown may be incomplete: own messages that wait, or what was
+ * loaded before. Mount it anew for another chat.
+ * @param {string} chatId
+ * @returns {{view: import('../lib/types.js').OpenView|undefined, opened: boolean, failure: Error|null, reopen: () => void}}
+ */
 export function useMessages(chatId) {
   const view = useSnapshot((snapshot) => snapshot.open[chatId]);
+  const [opened, setOpened] = useState(false);
   const [failure, setFailure] = useState(/** @type {Error|null} */ (null));
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     const client = getClient();
     let gone = false;
     client.openChat(chatId).then(
-      () => gone || setFailure(null),
+      () => {
+        if (gone) return;
+        setOpened(true);
+        setFailure(null);
+      },
       (error) => gone || setFailure(error),
     );
     return () => {
@@ -27,7 +37,7 @@ export function useMessages(chatId) {
     };
   }, [chatId, attempt]);
   const reopen = useCallback(() => setAttempt((n) => n + 1), []);
-  return { view, failure, reopen };
+  return { view, opened, failure, reopen };
 }
 
 export function useMessageActions() {

@@ -190,6 +190,11 @@ def lie_waiting_for_key(page: Json, user: User, chat: str) -> None:
 
 def lie_key_lost(page: Json, user: User, chat: str) -> None:
     for epoch in page["epochs"]:
+        epoch["kid"] = p.H(b"a key of long ago")
+
+
+def lie_undecryptable(page: Json, user: User, chat: str) -> None:
+    for epoch in page["epochs"]:
         epoch["wrapped"] = p.b64u(os.urandom(384))
 
 
@@ -201,6 +206,7 @@ LIES = [
     lie_malformed,
     lie_waiting_for_key,
     lie_key_lost,
+    lie_undecryptable,
 ]
 
 

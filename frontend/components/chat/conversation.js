@@ -23,7 +23,7 @@ export function Conversation({ chat, memory }) {
   const me = user?.username ?? '';
   const people = usePeople();
   const connection = useConnection();
-  const { view, failure, reopen } = useMessages(chat.id);
+  const { view, opened, failure, reopen } = useMessages(chat.id);
   const [details, setDetails] = useState(false);
   const closed = failure && !view?.items.length;
 
@@ -38,7 +38,7 @@ export function Conversation({ chat, memory }) {
           </Empty>
         </div>
       ) : (
-        <Timeline chat={chat} view={view} people={people} me={me} />
+        <Timeline chat={chat} view={view} opened={opened} people={people} me={me} />
       )}
       {chat.removed ? (
         <p className={styles.removed}>You are no longer in this chat.</p>

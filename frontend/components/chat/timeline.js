@@ -13,22 +13,22 @@ import styles from './timeline.module.css';
 /** @typedef {import('../../lib/types.js').ChatView} ChatView @typedef {import('../../lib/types.js').OpenView} OpenView */
 /** @typedef {Record<string, import('../../lib/types.js').PersonView>} People */
 
-/** Where the divider stands: fixed once the first page is here. @param {OpenView|undefined} view @param {number} unread */
-function useNewFrom(view, unread) {
+/** Where the divider stands: fixed once the newest page is here. @param {OpenView|undefined} view @param {boolean} opened @param {number} unread */
+function useNewFrom(view, opened, unread) {
   const [unreadAtOpen] = useState(unread);
   const [newFrom, setNewFrom] = useState(/** @type {string|null|undefined} */ (undefined));
-  if (newFrom === undefined && view && !view.loading) {
+  if (newFrom === undefined && view && opened) {
     setNewFrom(firstUnread(view.items, unreadAtOpen, view.atStart));
   }
   return newFrom ?? null;
 }
 
-/** @param {{view: OpenView|undefined, chat: ChatView, people: People}} props */
-function Announcer({ view, chat, people }) {
+/** @param {{view: OpenView|undefined, opened: boolean, chat: ChatView, people: People}} props */
+function Announcer({ view, opened, chat, people }) {
   const last = view?.items.at(-1);
-  const [opened, setOpened] = useState(/** @type {string|null|undefined} */ (undefined));
-  if (opened === undefined && view && !view.loading) setOpened(last?.key ?? null);
-  const news = last?.kind === 'message' && !last.mine && opened !== undefined && last.key !== opened;
+  const [start, setStart] = useState(/** @type {string|null|undefined} */ (undefined));
+  if (start === undefined && opened) setStart(last?.key ?? null);
+  const news = last?.kind === 'message' && !last.mine && start !== undefined && last.key !== start;
   return (
     <p className="sr" role="status">
       {news ? `New message from ${displayNameOf(people, chat, last.from)}` : ''}
@@ -58,14 +58,14 @@ function Line({ row, chat, people, me }) {
   );
 }
 
-/** @param {{chat: ChatView, view: OpenView|undefined, people: People, me: string}} props */
-export function Timeline({ chat, view, people, me }) {
+/** @param {{chat: ChatView, view: OpenView|undefined, opened: boolean, people: People, me: string}} props */
+export function Timeline({ chat, view, opened, people, me }) {
   const { loadOlder } = useMessageActions();
-  const newFrom = useNewFrom(view, chat.unread);
+  const newFrom = useNewFrom(view, opened, chat.unread);
   const days = daysOf(view?.items ?? [], newFrom);
-  const loading = !view || view.loading;
-  const loadMore = loading || view.atStart ? null : () => void loadOlder(chat.id);
-  const { ref, onScroll, atBottom, toBottom, missed } = useTimelineScroll(view, loadMore);
+  const loading = !view || !opened || view.loading;
+  const loadMore = loading || view.atStart ? null : () => loadOlder(chat.id);
+  const { ref, onScroll, atBottom, toBottom, missed } = useTimelineScroll(view, opened, loadMore);
   useReadMark(chat.id, atBottom && days.length > 0, chat.lastSeq, chat.unread);
   const empty = !loading && !view.items.some(({ kind }) => kind === 'message');
 
@@ -112,7 +112,7 @@ export function Timeline({ chat, view, people, me }) {
           {missed > 0 ? <span>{missed > 99 ? '99+' : missed}</span> : null}
         </button>
       )}
-      <Announcer view={view} chat={chat} people={people} />
+      <Announcer view={view} opened={opened} chat={chat} people={people} />
     </div>
   );
 }

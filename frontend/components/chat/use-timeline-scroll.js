@@ -27,11 +27,12 @@ function startAt(list) {
 
 /**
  * @param {import('../../lib/types.js').OpenView|undefined} view
- * @param {(() => void)|null} loadMore  null while there is nothing to load
+ * @param {boolean} opened  the newest page is here; before that there is no place to start at
+ * @param {(() => Promise<void>)|null} loadMore  null while there is nothing to load
  */
-export function useTimelineScroll(view, loadMore) {
+export function useTimelineScroll(view, opened, loadMore) {
   const ref = useRef(/** @type {HTMLDivElement|null} */ (null));
-  const past = useRef({ ready: false, first: '', last: '', height: 0, near: true });
+  const past = useRef({ ready: false, first: '', last: '', height: 0, near: true, asked: '', failed: false });
   const [atBottom, setAtBottom] = useState(true);
   const [missed, setMissed] = useState(0);
   const items = view?.items;
@@ -57,7 +58,7 @@ export function useTimelineScroll(view, loadMore) {
     const before = past.current;
     if (!before.ready) {
       startAt(list);
-      before.ready = true;
+      before.ready = opened;
     } else if (newest.key !== before.last) {
       const own = newest.kind === 'message' && newest.mine;
       const since = items.slice(items.findIndex(({ key }) => key === before.last) + 1);
@@ -70,7 +71,7 @@ export function useTimelineScroll(view, loadMore) {
     }
     Object.assign(before, { first: items[0].key, last: newest.key, height: list.scrollHeight });
     look();
-  }, [items, look]);
+  }, [items, opened, look]);
 
   // A keyboard that opens, a notice or a growing field must not push the newest message out of view.
   useEffect(() => {
@@ -84,17 +85,26 @@ export function useTimelineScroll(view, loadMore) {
     return () => observer.disconnect();
   }, []);
 
-  // Also when a page is too short to fill the pane: then nobody can scroll to ask for more.
-  useEffect(() => {
+  /** Asks for the page before, once for each first item held: a page that cannot be had is not asked for in a loop. */
+  const reach = useCallback(() => {
     const list = ref.current;
-    if (list && loadMore && past.current.ready && list.scrollTop < REACH) loadMore();
-  });
+    const { ready, first, asked } = past.current;
+    if (!list || !loadMore || !ready || first === asked || list.scrollTop >= REACH) return;
+    past.current.asked = first;
+    loadMore().catch(() => {
+      past.current.failed = true;
+    });
+  }, [loadMore]);
+
+  // Also when a page is too short to fill the pane: then nobody can scroll to ask for more.
+  const first = items?.[0]?.key;
+  useEffect(reach, [reach, first]);
 
   const onScroll = useCallback(() => {
+    if (past.current.failed) Object.assign(past.current, { asked: '', failed: false });
     look();
-    const list = ref.current;
-    if (list && loadMore && list.scrollTop < REACH) loadMore();
-  }, [look, loadMore]);
+    reach();
+  }, [look, reach]);
 
   return { ref, onScroll, atBottom, toBottom, missed };
 }
