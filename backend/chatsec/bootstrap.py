@@ -196,11 +196,25 @@ def _socketio(settings: Settings, async_mode: str) -> socketio.Server:
         ping_timeout=PING,
         max_http_buffer_size=MAX_PACKET,
         http_compression=False,
-        cors_allowed_origins=list(settings.cors_origins) or None,
+        cors_allowed_origins=_own_or_listed(settings.cors_origins),
         logger=False,
         engineio_logger=False,
     )
     return sio.server
+
+
+def _own_or_listed(origins: tuple[str, ...]) -> Callable[[str, dict[str, str]], bool] | None:
+    """Engine.IO's check of `Origin`, which knows its own (None) or a list, not both."""
+    if not origins:
+        return None
+
+    def allowed(origin: str, environ: dict[str, str]) -> bool:
+        scheme = environ.get("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"]).split(",")[0].strip()
+        host = environ.get("HTTP_X_FORWARDED_HOST", environ.get("HTTP_HOST", "")).split(",")[0].strip()
+        own = {f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}", f"{scheme}://{host}"}
+        return origin in own or origin in origins
+
+    return allowed
 
 
 def _services(

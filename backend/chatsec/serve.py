@@ -149,6 +149,8 @@ def guarded(app: WsgiApp, sio: socketio.Server, path: str = "/socket.io/") -> Ws
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        if getattr(environ["wsgi.input"], "chunked_input", False):
+            environ["wsgi.input_terminated"] = True  # eventlet ends it; Werkzeug would take it for no body
         if environ["REQUEST_METHOD"] == "POST" and environ.get("PATH_INFO", "").startswith(path):
             body = _polled(environ)
             if body is None:

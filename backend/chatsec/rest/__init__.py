@@ -134,6 +134,10 @@ def _judge_request(app: Flask) -> None:
     takes = getattr(view, "takes", "application/json")
     if _has_body() and request.method in ("POST", "PUT", "PATCH") and request.mimetype != takes:
         raise ChatSecError("unsupported_media_type", f"the body must be {takes}")
+    if _is_chunked() and takes == "application/json":
+        request.max_content_length = limit + 1  # Werkzeug cuts off what is longer, and says nothing
+        if len(request.get_data()) > limit:
+            raise ChatSecError("too_large", f"the body may have {limit} bytes")
     if request.path.startswith(f"{API}/"):
         gives = getattr(view, "gives", "application/json")
         if request.accept_mimetypes and not request.accept_mimetypes[gives]:
@@ -141,7 +145,11 @@ def _judge_request(app: Flask) -> None:
 
 
 def _has_body() -> bool:
-    return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    return bool(request.content_length) or _is_chunked()
+
+
+def _is_chunked() -> bool:
+    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
 
 
 # ---------------------------------------------------------------- errors
