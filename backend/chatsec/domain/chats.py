@@ -46,6 +46,8 @@ class ChatService:
         self._erased = erased
         # Who opens an epoch of a chat waits for who is at it: many at once would only spoil each other's wraps.
         self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+        # Telling a large chat takes turns of the loop: that it is erased must not be told in between.
+        self._telling = threading.Lock()
 
     # -------------------------------------------------------- reading
 
@@ -210,8 +212,8 @@ class ChatService:
         return head.epoch + 1, sequence.members_after(head, event)
 
     def _publish(self, event: NewEvent, placed: Appended) -> None:
-        views = self._storage.chats.views(event.chat)
-        self._publisher.event(placed, views)
+        with self._telling:
+            self._publisher.event(placed, self._storage.chats.views(event.chat))
         gone = [name for name in event.usernames if name not in placed.members]
         if event.kind in ("remove", "leave", "ended") and gone:
             self._publisher.chat_removed(event.chat, gone)
@@ -220,5 +222,6 @@ class ChatService:
 
     def _erase(self, chat: str, members: list[str]) -> None:
         files = self._storage.chats.erase(chat)
-        self._publisher.chat_removed(chat, members)
+        with self._telling:
+            self._publisher.chat_removed(chat, members)
         self._erased(files)

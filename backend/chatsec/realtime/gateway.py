@@ -15,8 +15,10 @@ import socketio
 from chatsec import crypto
 from chatsec.domain.models import Appended, Chat, Json, Mark, NewMessage
 from chatsec.realtime.connection import NAMESPACE, Connections, user_room
-from chatsec.wire.chats import chat_json
+from chatsec.wire.chats import chat_json, people_json
 from chatsec.wire.messages import item_json
+
+SLICE = 10  # views of a Chat, up to 40 KB each, between two turns of the loop
 
 
 class Gateway:
@@ -35,10 +37,16 @@ class Gateway:
 
     def event(self, placed: Appended, views: Mapping[str, Chat]) -> None:
         before = crypto.b64u_encode(placed.before)
-        for username, chat in views.items():
+        people: dict[str, orjson.Fragment] = {}
+        for told, (username, chat) in enumerate(views.items()):
+            if told % SLICE == SLICE - 1:
+                self._sio.sleep(0)
+            people = people or {
+                key: orjson.Fragment(orjson.dumps(value)) for key, value in people_json(chat).items()
+            }
             # `chat` is the whole Chat here (§7), where an item has the id.
             item = orjson.loads(item_json(chat.id, placed.seq, placed.received_at, placed.body, before))
-            self._emit("event", {**item, "chat": chat_json(chat)}, [username])
+            self._emit("event", {**item, "chat": chat_json(chat, people=people)}, [username])
 
     def receipt(self, mark: Mark, members: Iterable[str], skip_sid: str | None) -> None:
         receipt = {

@@ -79,15 +79,9 @@ def epoch_json(epoch: Epoch) -> Json:
     }
 
 
-def chat_json(chat: Chat, *, listed: bool = False) -> Json:
-    """Chat as its member sees it; in lists `epoch` is its number and place only."""
-    epoch = epoch_json(chat.epoch)
+def people_json(chat: Chat) -> Json:
+    """The part of a Chat that is the same for all of its members, and long."""
     return {
-        "id": chat.id,
-        "name": chat.name,
-        "key_mode": chat.key_mode,
-        "created_by": chat.created_by,
-        "created_at": timestamp(chat.created_at),
         "members": [
             {
                 "username": member.username,
@@ -97,11 +91,24 @@ def chat_json(chat: Chat, *, listed: bool = False) -> Json:
             }
             for member in chat.members
         ],
+        "read": {name: mark.read for name, mark in chat.marks.items()},
+        "delivered": {name: mark.delivered for name, mark in chat.marks.items()},
+    }
+
+
+def chat_json(chat: Chat, *, listed: bool = False, people: Json | None = None) -> Json:
+    """Chat as its member sees it; in lists `epoch` is its number and place only. `people`: its `people_json`, if made."""
+    epoch = epoch_json(chat.epoch)
+    return {
+        "id": chat.id,
+        "name": chat.name,
+        "key_mode": chat.key_mode,
+        "created_by": chat.created_by,
+        "created_at": timestamp(chat.created_at),
         "membership": None,
         "epoch": {key: epoch[key] for key in ("number", "opened_seq")} if listed else epoch,
         "share_due": False,
         "first_seq": chat.first_seq,
         "last_seq": chat.last_seq,
-        "read": {name: mark.read for name, mark in chat.marks.items()},
-        "delivered": {name: mark.delivered for name, mark in chat.marks.items()},
+        **(people or people_json(chat)),
     }

@@ -165,6 +165,7 @@ def _views(connection: sqlite3.Connection, chat: str, only: str | None = None) -
     (listed,) = connection.execute(
         "SELECT members FROM epochs WHERE chat = ? AND number = ?", (no, epoch)
     ).fetchone()
+    held_by = tuple(orjson.loads(listed))
     wraps = {
         name: (kid, wrapped)
         for name, kid, wrapped in connection.execute(
@@ -185,7 +186,7 @@ def _views(connection: sqlite3.Connection, chat: str, only: str | None = None) -
                 epoch,
                 opened_seq,
                 opened_at,
-                tuple(orjson.loads(listed)),
+                held_by,
                 *wraps.get(member.username, (None, None)),
             ),
             first_seq=member.joined_seq,
