@@ -35,7 +35,7 @@ class MemoryAccounts:
                 for name, account in data.accounts.items()
                 if name > after
                 and account.ended_at is None
-                and (query in name or query.casefold() in account.display_name.casefold())
+                and (query.casefold() in name or query.casefold() in account.display_name.casefold())
             ]
         return sorted(found, key=lambda account: account.username)[:limit]
 

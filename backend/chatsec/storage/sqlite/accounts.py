@@ -62,7 +62,7 @@ class SqliteAccounts:
             rows = connection.execute(
                 f"{SELECT} WHERE ended_at IS NULL AND username > ?"
                 " AND (instr(username, ?) OR instr(casefold(display_name), ?)) ORDER BY username LIMIT ?",
-                (after, query, query.casefold(), limit),
+                (after, query.casefold(), query.casefold(), limit),
             )
             return [_account(row) for row in rows]
 
