@@ -30,7 +30,7 @@ def blueprint(messages: MessageService) -> APIBlueprint:
         """Send a message; the answer follows its durability."""
         if body.chat != chat_id:
             raise invalid("chat", "must be the chat of the path")
-        ack = accept(messages, caller().username, body.model_dump())
+        ack = accept(messages, caller().username, body.model_dump(exclude_unset=True))
         return {"ok": True, **ack}, 200 if ack["duplicate"] else 201
 
     return bp

@@ -9,9 +9,10 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import urlsafe_b64decode
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from pydantic import Field
 
 from chatsec import crypto
 from chatsec.domain.messages import MessageService, Page
@@ -40,14 +41,17 @@ class MarkBody(Model):
     seq: Number
 
 
-class Envelope(Model):
-    """An envelope's fields; their forms are judged by `envelope`."""
+EnvelopeText = Annotated[Any, Field(json_schema_extra={"type": "string"})]
 
-    chat: Id
-    protected: str
-    iv: str
-    ciphertext: str
-    signature: str
+
+class Envelope(Model):
+    """An envelope's fields, of whatever form: `accept` judges them, after it has looked for their id."""
+
+    chat: EnvelopeText = None
+    protected: EnvelopeText = None
+    iv: EnvelopeText = None
+    ciphertext: EnvelopeText = None
+    signature: EnvelopeText = None
 
 
 class History(Model):
