@@ -89,13 +89,14 @@ class Committer:
 
     def _run(self) -> None:
         while True:
+            wake = self._wake = self._offload.event()  # before looking, or a wake-up could be missed
             if not self._waiting:
                 self._busy = False
-                wake = self._wake = self._offload.event()
                 wake.wait()
-                continue
+            self._wake = None
             self._busy = True
-            self._commit(self._take())
+            if batch := self._take():
+                self._commit(batch)
 
     def _take(self) -> list[_Waiting]:
         """The next batch. An event is the last of its batch, so that its chat is shown as it was just then."""
