@@ -13,13 +13,15 @@ import styles from './timeline.module.css';
 /** @typedef {import('../../lib/types.js').ChatView} ChatView @typedef {import('../../lib/types.js').OpenView} OpenView */
 /** @typedef {Record<string, import('../../lib/types.js').PersonView>} People */
 
-/** Where the divider stands: fixed once the newest page is here. @param {OpenView|undefined} view @param {boolean} opened @param {number} unread */
+/**
+ * Where the divider stands: fixed once the newest page is here, gone once the user has answered.
+ * @param {OpenView|undefined} view @param {boolean} opened @param {number} unread
+ */
 function useNewFrom(view, opened, unread) {
-  const [unreadAtOpen] = useState(unread);
   const [newFrom, setNewFrom] = useState(/** @type {string|null|undefined} */ (undefined));
-  if (newFrom === undefined && view && opened) {
-    setNewFrom(firstUnread(view.items, unreadAtOpen, view.atStart));
-  }
+  if (newFrom === undefined && view && opened) setNewFrom(firstUnread(view.items, unread, view.atStart));
+  const last = view?.items.at(-1);
+  if (newFrom && last?.kind === 'message' && last.mine) setNewFrom(null);
   return newFrom ?? null;
 }
 
