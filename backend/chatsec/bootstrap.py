@@ -136,7 +136,7 @@ def build(
 ) -> Server:
     """Builds the server; tests pass another store, clock, generator or async mode."""
     clock = clock or SystemClock()
-    storage = storage or open_storage(settings.data_dir, offload)
+    storage = storage or open_storage(settings.data_dir, settings.mongo_uri, offload)
     metrics = Metrics()
     limits = Limits(clock, enabled=settings.rate_limits)
     tokens = DerivedTokens(secret_key=settings.secret_key, clock=clock)

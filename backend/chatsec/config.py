@@ -54,9 +54,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
             )
             return convert(default) if isinstance(error, ValueError) else Path(default)  # type: ignore[return-value]
 
-    mongo_uri = environ.get("MONGO_URI", "").strip()
-    if mongo_uri:
-        wrong.append("MONGO_URI: this version has the embedded store only; leave it empty")
+    mongo_uri = read("MONGO_URI", "", _mongo_uri, "empty or start with mongodb:// or mongodb+srv://")
     data_dir = read("DATA_DIR", str(ROOT / "data"), _directory, "a folder that can be written")
     settings = Settings(
         secret_key="",
@@ -83,6 +81,8 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         ),
     )
     secret = environ.get("SECRET_KEY", "").strip()
+    if mongo_uri and not secret:
+        wrong.append("SECRET_KEY: must be given with MONGO_URI")
     if secret and len(secret) < 32:
         wrong.append("SECRET_KEY: must have 32 characters or more")
     if wrong:
@@ -125,6 +125,12 @@ def _directory(text: str) -> Path:
     if not os.access(path, os.W_OK):
         raise ValueError(text)
     return path
+
+
+def _mongo_uri(text: str) -> str:
+    if text and not text.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError(text)
+    return text
 
 
 def _origin_or_empty(text: str) -> str:

@@ -6,12 +6,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from chatsec.domain.ports import Storage
 from chatsec.errors import ChatSecError
 from chatsec.storage.memory import MemoryData, MemoryStorage
+from chatsec.storage.mongo import MongoStorage
 from chatsec.storage.sqlite import SqliteStorage
 from tests.support.direct import DirectOffload
+from tests.support.mongo import empty, shared
+from tests.support.wire import Wire
 
 
 class SqliteAdapter:
@@ -87,4 +91,37 @@ class Breakable(DirectOffload):
         self.left -= 1
 
 
-ADAPTERS = {"memory": MemoryAdapter, "sqlite": SqliteAdapter}
+class MongoAdapter:
+    """On a real server over the real wire; its database is emptied first."""
+
+    def __init__(self, directory: Path) -> None:
+        server = shared()
+        empty(server.uri("contract"))
+        self.wire = Wire(server.host, server.port)
+        self.uri = server.uri("contract", self.wire.port)
+        self._opened: list[MongoStorage] = []
+        self.storage: Storage = self.open()
+
+    def open(self, **options: Any) -> MongoStorage:
+        """One more writer."""
+        self._opened.append(MongoStorage(self.uri, DirectOffload(), **options))
+        return self._opened[-1]
+
+    def crash(self) -> Storage:
+        """A new writer, which remembers nothing."""
+        self.storage = self.open()
+        return self.storage
+
+    @contextmanager
+    def failing(self, after: int) -> Iterator[None]:
+        """The database refuses from the command after the next `after` on."""
+        with self.wire.failing(after):
+            yield
+
+    def close(self) -> None:
+        for storage in self._opened:
+            storage.close()
+        self.wire.close()
+
+
+ADAPTERS = {"memory": MemoryAdapter, "mongo": MongoAdapter, "sqlite": SqliteAdapter}

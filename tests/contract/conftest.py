@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from chatsec.domain.ports import Storage
-from tests.contract.adapters import ADAPTERS, MemoryAdapter, SqliteAdapter
+from tests.contract.adapters import ADAPTERS, MemoryAdapter, MongoAdapter, SqliteAdapter
 from tests.contract.world import World
 
-Adapter = MemoryAdapter | SqliteAdapter
+Adapter = MemoryAdapter | MongoAdapter | SqliteAdapter
 
 
 @pytest.fixture(params=sorted(ADAPTERS))

@@ -1,5 +1,6 @@
 """The real server as a process: started, asked whether it lives, stopped, killed, started again on the same data."""
 
+import hashlib
 import os
 import signal
 import socket
@@ -23,6 +24,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def store_env(data_dir: Path) -> dict[str, str]:
+    """With CHATSEC_TEST_STORE=mongo the settings of a database of its own, else none: the embedded store."""
+    if os.environ.get("CHATSEC_TEST_STORE", "sqlite") != "mongo":
+        return {}
+    from tests.support.mongo import shared  # which starts one, if it must
+
+    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:20]
+    return {"MONGO_URI": shared().uri(f"server_{name}"), "SECRET_KEY": "only-for-tests-" * 3}
+
+
 class ServerProcess:
     """`python app.py` with settings for tests; `env` overrides them. The log goes to a file in `data_dir`."""
 
@@ -36,12 +47,16 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = data_dir / "server.log"
         self._prefix = prefix
-        self._env = {
-            "DATA_DIR": str(data_dir / "data"),
-            "HOST": "127.0.0.1",
-            "BCRYPT_ROUNDS": "4",
-            "RATE_LIMITS": "off",
-        } | env
+        self._env = (
+            store_env(data_dir)
+            | {
+                "DATA_DIR": str(data_dir / "data"),
+                "HOST": "127.0.0.1",
+                "BCRYPT_ROUNDS": "4",
+                "RATE_LIMITS": "off",
+            }
+            | env
+        )
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "ServerProcess":

@@ -140,6 +140,29 @@ def apply_event(head: Head, event: NewEvent, at: int) -> None:
     head.members = members
 
 
+def after(head: Head | None, item: NewMessage | NewEvent, at: int) -> Head:
+    """The head after a judged item in the next place; another one, so that who loses the place still has the old."""
+    if isinstance(item, NewMessage):
+        assert head is not None  # it was judged
+        moved = head.copy()
+        advance(moved, item.hash)
+        return moved
+    moved = head.copy() if head else new_head(item, at)
+    apply_event(moved, item, at)
+    advance(moved, event_hash(item, moved.epoch))
+    return moved
+
+
+def follow(head: Head | None, event: NewEvent | None, at: int, seq: int, chain: bytes) -> Head:
+    """Moves the head over a stored item, `event` if it is one, with the c after it; None comes before the first."""
+    if event is not None:
+        head = head or new_head(event, at)
+        apply_event(head, event, at)
+    assert head is not None  # the first item is an event
+    head.chain, head.last_seq = chain, seq
+    return head
+
+
 def event_body(event: NewEvent, epoch: int) -> bytes:
     """The stored JSON of an event item without braces: `"event":{…}` (protocol §4)."""
     return b'"event":' + orjson.dumps(

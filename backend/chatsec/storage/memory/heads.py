@@ -19,12 +19,7 @@ def head_of(data: MemoryData, chat: str) -> Head | None:
 def fold(table: ChatTable, head: Head | None) -> Head | None:
     """Moves `head` over all items above it; None starts at the first."""
     for item in _above(table, head.last_seq if head else 0):
-        event = event_of(table, item)
-        if event is not None:
-            head = head or sequence.new_head(event, item.received_at)
-            sequence.apply_event(head, event, item.received_at)
-        assert head is not None  # item 1 is an event
-        head.chain, head.last_seq = item.chain, item.seq
+        head = sequence.follow(head, event_of(table, item), item.received_at, item.seq, item.chain)
     return head
 
 

@@ -203,14 +203,9 @@ def _numbered(
     head: Head | None, item: NewMessage | NewEvent, at: int, attempt: str
 ) -> tuple[StoredItem, Head]:
     """The item in the place after `head`, and the head after it."""
+    head = sequence.after(head, item, at)
     if isinstance(item, NewMessage):
-        assert head is not None  # it was judged
-        head = replace(head)
-        sequence.advance(head, item.hash)
         return StoredItem(head.last_seq, at, head.chain, item.body, item.sender, item.id), head
-    head = replace(head) if head else sequence.new_head(item, at)
-    sequence.apply_event(head, item, at)
-    sequence.advance(head, sequence.event_hash(item, head.epoch))
     stored = StoredItem(
         head.last_seq,
         at,

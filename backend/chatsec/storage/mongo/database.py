@@ -1,0 +1,95 @@
+"""The connection to MongoDB: how writes are made durable, how long a call may take, and what its failures become.
+
+Writes return when a majority has them in its journal. Every call has an end: a server that is away, slow or refuses is
+`unavailable`, and the next call that finds it again succeeds. Used straight from greenlets: the driver waits on sockets.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from bson import ObjectId
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from chatsec.errors import ChatSecError
+from chatsec.storage.mongo import indexes
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Doc = dict[str, Any]
+
+DEFAULT_NAME = "chatsec"
+CALL_MS = 10_000  # that a call may take, with all its retries
+SELECTION_MS = 2_000  # that a server is looked for
+POOL = 50
+logger = logging.getLogger(__name__)
+
+
+def reaching(function: Callable[P, T]) -> Callable[P, T]:
+    """What the driver raises inside becomes `unavailable`: the caller's data was judged before."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except PyMongoError as error:
+            raise out_of_reach(error) from error
+
+    return call
+
+
+def out_of_reach(error: PyMongoError) -> ChatSecError:
+    # The class alone: a driver's text can hold what was to be stored.
+    logger.warning("the database did not do its work: %s", type(error).__name__)
+    return ChatSecError("unavailable", "the store is out of reach")
+
+
+class Database:
+    """The collections, each with the store's concerns."""
+
+    def __init__(self, uri: str, **options: Any) -> None:
+        given: dict[str, Any] = {
+            "appname": "chatsec",
+            "timeoutMS": CALL_MS,
+            "serverSelectionTimeoutMS": SELECTION_MS,
+            "maxPoolSize": POOL,
+            "w": "majority",
+            "journal": True,
+            "readPreference": "primary",
+        }
+        try:
+            self._client: MongoClient[Doc] = MongoClient(uri, **(given | options))
+        except (PyMongoError, ValueError) as error:
+            raise ChatSecError("unavailable", "MONGO_URI cannot be used") from error
+        try:
+            replicated = "setName" in self._client.admin.command("hello")
+            # Of a replica set only what cannot be rolled back is read, else a place could be counted that is then lost.
+            concern = ReadConcern("majority") if replicated else None
+            database = self._client.get_default_database(DEFAULT_NAME).with_options(read_concern=concern)
+            indexes.make(database)
+        except PyMongoError as error:
+            self._client.close()
+            raise ChatSecError("unavailable", "the database at MONGO_URI cannot be opened") from error
+        self.users = database["users"]
+        self.bundles = database["bundles"]
+        self.chats = database["chats"]
+        self.items = database["items"]
+        self.wraps = database["wraps"]
+        self.marks = database["marks"]
+        self.attachments = database["attachments"]
+        self.hints = self.chats.with_options(write_concern=WriteConcern(w=1))
+        self._touched = database["touched"]
+
+    @reaching
+    def touch(self) -> None:
+        """Journals a write, and with it all that was written before; `unavailable` if it cannot."""
+        self._touched.update_one({"_id": "touched"}, {"$set": {"by": ObjectId()}}, upsert=True)
+
+    def close(self) -> None:
+        self._client.close()

@@ -1,0 +1,404 @@
+"""The sequences in MongoDB, by optimistic inserts: several writers, no lock and no transaction between them.
+
+A batch is judged and numbered by the heads that this writer keeps, and inserted in order. Who finds a place taken folds in
+what took it, then judges and numbers the rest again: so a message whose epoch ended meanwhile becomes `stale_epoch` by
+itself, and no number is ever skipped. An epoch's wraps are stored before its event under the event's `_id`, and count
+only once that item is there. A refusal counts only by a head that was read for it.
+
+Each item keeps its `_id` through all attempts. When the outcome of an insert is not known, the sequence is looked at
+before anything is answered: what is found there is placed (and journaled once more), the rest is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+
+from chatsec import crypto
+from chatsec.domain import sequence
+from chatsec.domain.models import Appended, Head, Mark, NewEvent, NewMessage
+from chatsec.domain.ports import Offload
+from chatsec.errors import ChatSecError
+from chatsec.storage.mongo import heads
+from chatsec.storage.mongo.database import Database, Doc, out_of_reach, reaching
+from chatsec.storage.mongo.heads import Place
+
+KEPT = 20_000  # chats
+TAKEN = 11000  # code of a duplicate key
+TRIES = 3  # of a batch whose outcome is not known
+PAUSE = 0.02  # seconds until a place that is taken, but not by a majority yet, is looked at again
+PAUSES = 250
+logger = logging.getLogger(__name__)
+
+Batch = Sequence[NewMessage | NewEvent | Mark]
+Result = Appended | Mark | ChatSecError
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """An item of the batch with the place that it shall have."""
+
+    index: int
+    place: Place
+    before: bytes
+    head: Head  # after it
+    doc: Doc
+
+
+class MongoLog:
+    """`Log`. Of a batch that the store fails in, what was placed before is answered as placed, the rest refused."""
+
+    def __init__(self, database: Database, offload: Offload) -> None:
+        self._db = database
+        self._offload = offload
+        self._kept: dict[str, Place] = {}
+        self._lock = threading.RLock()
+
+    def append(self, batch: Batch, at: int) -> list[Result]:
+        with self._lock:
+            if len(self._kept) > KEPT:
+                self._kept.clear()
+            return _Append(self._db, self._offload, self._kept, batch, at).run()
+
+    @reaching
+    def known(self, chat: str, sender: str, message_id: str) -> bool:
+        found = self._db.chats.find_one({"chat": {"$eq": chat}}, {"_id": 1})
+        return bool(found and self._db.items.find_one(_by_id(found["_id"], sender, message_id), {"_id": 1}))
+
+
+class _Append:
+    """One batch on its way. `results` holds None for what has no answer yet."""
+
+    def __init__(
+        self, database: Database, offload: Offload, kept: dict[str, Place], batch: Batch, at: int
+    ) -> None:
+        self._db = database
+        self._offload = offload
+        self._kept = kept
+        self._batch = batch
+        self._at = at
+        self._ids = [ObjectId() for _ in batch]
+        self._results: list[Result | None] = [None] * len(batch)
+        self._read: set[str] = set()  # chats whose head was read, or held against the store, for this batch
+        self._wrapped: set[ObjectId] = set()
+        self._used: dict[int, Place] = {}  # where items of this batch were placed
+        self._found: list[int] = []  # of these the ones whose insert was not confirmed
+        self._failures = self._pauses = 0
+
+    def run(self) -> list[Result]:
+        try:
+            while self._open():
+                self._advance()
+                if not self._open():
+                    self._settle()
+        except ChatSecError as failure:
+            self._kept.clear()  # an insert may have been made, or not
+            if all(result is None or isinstance(result, ChatSecError) for result in self._results):
+                raise
+            return [failure if result is None else result for result in self._results]
+        return [result for result in self._results if result is not None]
+
+    def _open(self) -> list[int]:
+        return [index for index, result in enumerate(self._results) if result is None]
+
+    def _advance(self) -> None:
+        """Inserts as many of the next items as can be judged good, or answers the first that cannot."""
+        left = self._open()
+        if numbered := self._number(left):
+            self._insert(numbered)
+            return
+        item = self._batch[left[0]]
+        self._results[left[0]] = self._mark(item) if isinstance(item, Mark) else self._refuse(left[0], item)
+
+    # -------------------------------------------------------- judging and numbering
+
+    def _number(self, left: list[int]) -> list[_Numbered]:
+        numbered: list[_Numbered] = []
+        moved: dict[str, Head] = {}
+        for index in left:
+            item = self._batch[index]
+            if isinstance(item, Mark):  # counts what was placed before it
+                break
+            place = self._place(item.chat)
+            head = moved.get(item.chat) or (place.head if place else None)
+            if self._judge(head, item):
+                break
+            if isinstance(item, NewEvent):
+                place = self._prepare(index, place, item)
+            assert place is not None  # a message was judged by its head
+            after = sequence.after(head, item, self._at)
+            moved[item.chat] = after
+            before = head.chain if head else crypto.CHAIN_START
+            numbered.append(_Numbered(index, place, before, after, self._doc(index, place, after)))
+        return numbered
+
+    def _judge(self, head: Head | None, item: NewMessage | NewEvent) -> ChatSecError | None:
+        if isinstance(item, NewMessage):
+            return sequence.judge_message(head, item)
+        return sequence.judge_event(head, item, lambda: self._current_keys(item))
+
+    @reaching
+    def _current_keys(self, event: NewEvent) -> dict[str, str]:
+        """As they are before the insert. A bundle that lands in between leaves an epoch that is `overdue` at once."""
+        wanted = list(event.epoch.wraps) if event.epoch else []
+        return {
+            doc["_id"]: doc["keys_hash"]
+            for doc in self._db.users.find({"_id": {"$in": wanted}}, {"keys_hash": 1})
+        }
+
+    @reaching
+    def _prepare(self, index: int, place: Place | None, event: NewEvent) -> Place:
+        """What must be there before an event is: the chat, under the names of who comes in, and the epoch's wraps."""
+        if place is None or event.kind in ("create", "add"):
+            no = heads.make(self._db, event.chat, event.usernames)
+            if place is None or place.no != no:
+                place = self._kept[event.chat] = Place(no, event.chat)
+        attempt = self._ids[index]
+        if event.epoch is not None and attempt not in self._wrapped:
+            self._db.wraps.insert_one(heads.wraps_doc(attempt, place.no, event.epoch))
+            self._wrapped.add(attempt)
+        return place
+
+    def _doc(self, index: int, place: Place, head: Head) -> Doc:
+        item = self._batch[index]
+        doc: Doc = {
+            "_id": self._ids[index],
+            "chat": place.no,
+            "seq": head.last_seq,
+            "at": self._at,
+            "chain": head.chain,
+            "epoch": head.epoch,
+            "body": self._body(index, head),
+        }
+        if isinstance(item, NewMessage):
+            doc |= {"from": item.sender, "id": _id_bytes(item.id)}
+        elif isinstance(item, NewEvent):
+            doc["event"] = heads.event_doc(item)
+            if item.epoch is not None:
+                doc["opens"] = head.epoch
+        return doc
+
+    def _body(self, index: int, head: Head) -> bytes:
+        item = self._batch[index]
+        if isinstance(item, NewEvent):
+            return sequence.event_body(item, head.epoch)
+        assert isinstance(item, NewMessage)  # marks have no place
+        return item.body
+
+    # -------------------------------------------------------- inserting
+
+    def _insert(self, numbered: list[_Numbered]) -> None:
+        try:
+            self._db.items.insert_many([one.doc for one in numbered], ordered=True)
+        except BulkWriteError as error:
+            refused = (error.details or {}).get("writeErrors") or []
+            unsure = (error.details or {}).get("writeConcernErrors")
+            if unsure or not refused or refused[0]["code"] != TAKEN:
+                self._look(numbered, error)
+                return
+            first = numbered[refused[0]["index"]]
+            self._take(numbered[: refused[0]["index"]])
+            self._lost(first, refused[0].get("keyPattern", {}))
+        except PyMongoError as error:
+            self._look(numbered, error)
+        else:
+            self._take(numbered)
+
+    def _take(self, numbered: list[_Numbered]) -> None:
+        for one in numbered:
+            item = self._batch[one.index]
+            heads.note(one.place, one.head, item if isinstance(item, NewEvent) else None, one.doc["_id"])
+            self._placed(one.index, one.place, one.before, one.head)
+
+    def _placed(self, index: int, place: Place, before: bytes, head: Head) -> None:
+        self._read.add(place.chat)
+        self._used[index] = place
+        self._results[index] = Appended(
+            head.last_seq,
+            self._at,
+            before,
+            self._body(index, head),
+            False,
+            head.members,
+            head.epoch,
+            head.opened_seq,
+        )
+
+    def _lost(self, first: _Numbered, taken: Doc) -> None:
+        """Its place or its id is taken."""
+        was = first.place.head.last_seq if first.place.head else 0
+        self._catch_up(first.place)
+        if self._results[first.index] is not None:
+            return
+        if "seq" not in taken:
+            self._answer_known(first.place)
+        elif first.place.head is None or first.place.head.last_seq == was:
+            self._pauses += 1  # a majority does not have what took it yet
+            if self._pauses > PAUSES:
+                raise ChatSecError("unavailable", "the store does not agree with itself")
+            self._offload.sleep(PAUSE)
+
+    def _look(self, numbered: list[_Numbered], error: PyMongoError) -> None:
+        """Any of these may have its place, or not, or get it yet: an attempt goes on under the same `_id`."""
+        failure = out_of_reach(error)
+        self._failures += 1
+        if self._failures > TRIES:
+            raise failure
+        for place in {one.place.no: one.place for one in numbered}.values():
+            self._found += self._catch_up(place)
+
+    def _catch_up(self, place: Place) -> list[int]:
+        """Folds in what lies above; answers which items of this batch were among it."""
+        mine = {self._ids[index]: index for index in self._open()}
+        found: list[int] = []
+
+        def passed(doc: Doc, before: bytes, head: Head) -> None:
+            if (index := mine.get(doc["_id"])) is not None:
+                self._placed(index, place, before, head)
+                found.append(index)
+
+        heads.catch_up(self._db, place, passed)
+        self._read.add(place.chat)
+        return found
+
+    # -------------------------------------------------------- settling
+
+    @reaching
+    def _settle(self) -> None:
+        """What was placed is made sure of; what went into a chat that was erased meanwhile is judged anew."""
+        if self._found:
+            found, self._found = self._found, []
+            self._touch(found)
+        places = {place.no: place for place in self._used.values()}
+        if not places:
+            return
+        living = self._db.chats.find({"_id": {"$in": list(places)}, "chat": {"$exists": True}}, {"_id": 1})
+        gone = places.keys() - {doc["_id"] for doc in living}
+        for no in gone:
+            heads.purge(self._db, no)
+            self._kept.pop(places[no].chat, None)
+            self._read.discard(places[no].chat)
+        for index in [index for index, place in self._used.items() if place.no in gone]:
+            del self._used[index]
+            self._results[index], self._ids[index] = None, ObjectId()
+        heads.move_snapshots(self._db, [place for no, place in places.items() if no not in gone])
+
+    def _touch(self, found: list[int]) -> None:
+        try:
+            self._db.touch()
+        except ChatSecError:
+            for index in found:
+                self._results[index] = None
+            raise
+
+    # -------------------------------------------------------- refusals and duplicates
+
+    def _refuse(self, index: int, item: NewMessage | NewEvent) -> Result | None:
+        """The answer to an item that the kept head refuses; None if one that is read for it does not."""
+        if item.chat not in self._read:
+            self._reload(item.chat)
+            return None
+        place = self._kept.get(item.chat)
+        refused = self._judge(place.head if place else None, item)
+        if refused is None:
+            return None
+        if self._ids[index] in self._wrapped and not self._failures:
+            self._forget_wraps(self._ids[index])
+        return self._known(place, item) or refused
+
+    @reaching
+    def _forget_wraps(self, attempt: ObjectId) -> None:
+        """Tidies up; wraps that stay because a writer died are named by no item, and so mean nothing."""
+        self._db.wraps.delete_one({"_id": attempt})
+
+    def _answer_known(self, place: Place) -> None:
+        """Where one message came again others did: all that are known get their answer with few questions."""
+        for index in self._open():
+            item = self._batch[index]
+            if isinstance(item, NewMessage) and item.chat == place.chat:
+                self._results[index] = self._known(place, item)
+                if self._results[index] is None:
+                    break
+
+    @reaching
+    def _known(self, place: Place | None, item: NewMessage | NewEvent) -> Appended | ChatSecError | None:
+        """The answer to a message whose id has a place already, or to the same `create` again."""
+        if place is None or place.head is None:
+            return None
+        if isinstance(item, NewMessage):
+            doc = self._db.items.find_one(_by_id(place.no, item.sender, item.id))
+            if doc is not None and doc["body"] != item.body:
+                return ChatSecError("id_conflict")
+        else:
+            doc = self._db.items.find_one({"chat": place.no, "seq": 1}) if item.kind == "create" else None
+            if doc is not None and not _same_create(doc["event"], item):
+                return None
+        if doc is None:
+            return None
+        before = chain_at(self._db, place.no, doc["seq"] - 1)
+        return Appended(doc["seq"], doc["at"], before, duplicate=True)
+
+    # -------------------------------------------------------- marks
+
+    @reaching
+    def _mark(self, mark: Mark) -> Mark | ChatSecError:
+        if mark.chat not in self._read:
+            self._reload(mark.chat)
+        place = self._kept.get(mark.chat)
+        if place is None or place.head is None or mark.username not in place.head.members:
+            return ChatSecError("not_found")
+        last = place.head.last_seq
+        where = {"chat": place.no, "username": {"$eq": mark.username}}
+        forward = {"delivered": min(max(mark.delivered, mark.read), last), "read": min(mark.read, last)}
+        while True:
+            try:
+                doc = self._db.marks.find_one_and_update(
+                    where, {"$max": forward}, upsert=True, return_document=ReturnDocument.AFTER
+                )
+            except DuplicateKeyError:
+                continue  # another one made it just now
+            assert doc is not None  # an upsert answers what it made
+            return Mark(mark.chat, mark.username, doc["delivered"], doc["read"])
+
+    # -------------------------------------------------------- places
+
+    def _place(self, chat: str) -> Place | None:
+        return self._kept.get(chat) or self._reload(chat)
+
+    def _reload(self, chat: str) -> Place | None:
+        place = heads.find(self._db, chat)
+        self._read.add(chat)
+        if place is None:
+            self._kept.pop(chat, None)
+        else:
+            self._kept[chat] = place
+        return place
+
+
+def chain_at(database: Database, no: ObjectId, seq: int) -> bytes:
+    """c_seq of the chat with this document; `not_found` if it has no such item."""
+    if seq == 0:
+        return crypto.CHAIN_START
+    doc = database.items.find_one({"chat": no, "seq": seq}, {"chain": 1})
+    if doc is None:
+        raise ChatSecError("not_found")
+    return bytes(doc["chain"])
+
+
+def _by_id(no: ObjectId, sender: str, message_id: str) -> Doc:
+    return {"chat": no, "from": {"$eq": sender}, "id": {"$eq": _id_bytes(message_id)}}
+
+
+def _id_bytes(uuid: str) -> bytes:
+    return bytes.fromhex(uuid.replace("-", ""))
+
+
+def _same_create(stored: Doc, again: NewEvent) -> bool:
+    asked = again.chat_data
+    return stored["by"] == again.by and asked is not None and stored["made"]["request"] == asked.request

@@ -1,0 +1,133 @@
+"""A MongoDB for tests: the one at TEST_MONGO_URI, else `mongod` from the PATH, else SecantusDB, which speaks its protocol.
+
+With none of them there is one line that says so, and the tests that need one fail.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from tests.support.server import free_port
+
+START_SECONDS = 60
+NONE = "no MongoDB for the tests: set TEST_MONGO_URI, put mongod on the PATH, or install requirements-dev.txt"
+
+
+class NoMongo(RuntimeError):
+    """None of the three is there."""
+
+
+def command(port: int, folder: Path) -> list[str]:
+    """How one is started, that keeps its data in `folder`; `NoMongo`."""
+    if mongod := shutil.which("mongod"):
+        return [mongod, "--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(folder), "--quiet"]
+    secantus = Path(sys.executable).with_name("secantusd-py")
+    if secantus.exists():
+        where = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder)]
+        return [str(secantus), *where, "--standalone", "--sync-on-commit"]
+    raise NoMongo(NONE)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is, and how one logs in to it."""
+
+    host: str
+    port: int
+    login: str = ""
+    options: str = ""
+
+    def uri(self, database: str, proxy: int | None = None) -> str:
+        """Of one of its databases; by a proxy on that port of loopback if there is one."""
+        where = f"127.0.0.1:{proxy}" if proxy else f"{self.host}:{self.port}"
+        return f"mongodb://{self.login}{where}/{database}?directConnection=true{self.options}"
+
+
+@cache
+def shared() -> Address:
+    """One server for all tests of this process; the one at TEST_MONGO_URI, or one that ends with the process."""
+    if given := os.environ.get("TEST_MONGO_URI"):
+        parts = parse_uri(given)
+        login = f"{quote(parts['username'])}:{quote(parts['password'])}@" if parts["username"] else ""
+        host, port = parts["nodelist"][0]
+        return Address(host, port, login, f"&authSource={parts['database'] or 'admin'}" if login else "")
+    folder = tempfile.TemporaryDirectory(prefix="chatsec-mongo-")
+    server = MongoProcess(Path(folder.name)).start()
+    atexit.register(folder.cleanup)
+    atexit.register(server.kill)
+    return Address("127.0.0.1", server.port)
+
+
+class MongoProcess:
+    """A database server of one's own, which can be killed and started again on the same port and data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "mongo"
+        self._folder.mkdir(exist_ok=True)
+        self._log = folder / "mongo.log"
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def uri(self, database: str = "test") -> str:
+        return f"mongodb://127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> MongoProcess:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command(self.port, self._folder), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if answers(self.uri()):
+                return self
+        self.kill()
+        raise RuntimeError(f"the database did not start:\n{self._log.read_text(errors='replace')}")
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, how)
+        if self.process is not None:
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+
+def answers(uri: str) -> bool:
+    with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=500) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+    return True
+
+
+def empty(uri: str) -> None:
+    """Takes all documents out of a database; collections and indexes stay, which are slow to make."""
+    with MongoClient[dict[str, object]](uri) as client:
+        database = client.get_default_database()
+        for name in database.list_collection_names():
+            if database[name].find_one({}, {"_id": 1}) is not None:
+                database[name].delete_many({})
