@@ -6,6 +6,7 @@ compression is never agreed to (ciphertext does not compress), and a frame that 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import logging
@@ -29,6 +30,7 @@ from chatsec.realtime.packets import acceptable
 MAX_CONNECTIONS = 100_000
 MAX_FRAME = 256 * 1024  # bytes of a packet; protocol §8 wants 64 KiB of ciphertext to fit
 MAX_PACKETS = 16  # of one polling request, as engineio decodes them
+MAX_WAITING = 16 * 1024 * 1024  # characters that wait for a client which does not read
 SOCKET_TIMEOUT = 60  # seconds that a client may be silent in the middle of a request
 BACKLOG = 1024
 READ_BYTES = 16 * 1024
@@ -74,9 +76,23 @@ class _BufferedSocket:
 
 
 class _PacketQueue(queue.Queue):  # type: ignore[misc]
-    """Engine.IO's queue of what a client is sent: before its reader waits again, what it took before is flushed."""
+    """Engine.IO's queue of what a client is sent: before its reader waits again, what it took before is flushed.
 
-    flush = staticmethod(lambda: None)
+    `held` is how many characters wait in it; `hang_up` ends the WebSocket that it feeds, if it feeds one.
+    """
+
+    flush = hang_up = staticmethod(lambda: None)
+    held = 0
+    given_up = False
+
+    def _put(self, item: Any) -> None:
+        self.held += _length(item)
+        super()._put(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self.held -= _length(item)
+        return item
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         if block:
@@ -85,6 +101,10 @@ class _PacketQueue(queue.Queue):  # type: ignore[misc]
             except OSError as error:  # the client is gone, and Engine.IO's writer ends on an empty queue
                 raise queue.Empty from error
         return super().get(block, timeout)
+
+
+def _length(packet: Any) -> int:
+    return len(packet.data) if packet is not None and isinstance(packet.data, str) else 0
 
 
 class _WebSocket(WebSocketWSGI):  # type: ignore[misc]
@@ -115,7 +135,9 @@ class _WebSocket(WebSocketWSGI):  # type: ignore[misc]
 
             ws.socket = _BufferedSocket(ws.socket)
             ws.wait, ws.send = judged, gather
-            handler.__self__.queue.flush = flush  # type: ignore[attr-defined]
+            packets = handler.__self__.queue  # type: ignore[attr-defined]
+            packets.flush = flush
+            packets.hang_up = lambda: ws.socket.shutdown(socket.SHUT_RDWR)
             return handler(ws)
 
         super().__init__(prepared, server)
@@ -130,7 +152,29 @@ def harden(sio: socketio.Server) -> None:
         "queue": _PacketQueue,
         "thread": partial(Task, Turn()),
     }
+    sio.eio.send_packet = _within_bounds(sio, sio.eio.send_packet)
     eventlet.wsgi.Input.discard = _discard
+
+
+def _within_bounds(sio: socketio.Server, send: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    """Engine.IO's `send_packet`, which gives up a client that does not take what it is sent: it may come back and sync."""
+
+    def end(client: Any) -> None:
+        with contextlib.suppress(OSError):  # gone already
+            client.queue.hang_up()
+        client.queue.queue.clear()
+        client.close(wait=False, abort=True, reason=sio.eio.reason.TRANSPORT_ERROR)
+
+    def send_within(sid: str, packet: Any) -> None:
+        client = sio.eio.sockets.get(sid)
+        if client is not None and client.queue.held > MAX_WAITING:
+            if not client.queue.given_up:
+                client.queue.given_up = True
+                sio.start_background_task(end, client)
+            return
+        send(sid, packet)
+
+    return send_within
 
 
 def _discard(body: Any, buffer_size: int = 1 << 16) -> None:
