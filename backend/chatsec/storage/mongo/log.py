@@ -85,7 +85,7 @@ class _Append:
         self._at = at
         self._ids = [ObjectId() for _ in batch]
         self._results: list[Result | None] = [None] * len(batch)
-        self._read: set[str] = set()  # chats whose head was read, or held against the store, for this batch
+        self._read: set[str] = set()  # chats whose head was read for this batch
         self._wrapped: set[ObjectId] = set()
         self._used: dict[int, Place] = {}  # where items of this batch were placed
         self._found: list[int] = []  # of these the ones whose insert was not confirmed
@@ -217,7 +217,6 @@ class _Append:
             self._placed(one.index, one.place, one.before, one.head)
 
     def _placed(self, index: int, place: Place, before: bytes, head: Head) -> None:
-        self._read.add(place.chat)
         self._used[index] = place
         self._results[index] = Appended(
             head.last_seq,
@@ -264,7 +263,6 @@ class _Append:
                 found.append(index)
 
         heads.catch_up(self._db, place, passed)
-        self._read.add(place.chat)
         return found
 
     # -------------------------------------------------------- settling
@@ -287,7 +285,8 @@ class _Append:
         for index in [index for index, place in self._used.items() if place.no in gone]:
             del self._used[index]
             self._results[index], self._ids[index] = None, ObjectId()
-        heads.move_snapshots(self._db, [place for no, place in places.items() if no not in gone])
+        kept = [self._kept.get(place.chat) for no, place in places.items() if no not in gone]
+        heads.move_snapshots(self._db, [place for place in kept if place and place.no in places])
 
     def _touch(self, found: list[int]) -> None:
         try:
