@@ -121,7 +121,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def _directory(text: str) -> Path:
     path = Path(text).expanduser().resolve()
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(path, os.W_OK):
         raise ValueError(text)
     return path
