@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from bson import ObjectId
 from pymongo import ReturnDocument
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
 
 from chatsec import crypto
 from chatsec.domain import sequence
@@ -247,7 +247,7 @@ class _Append:
         """Any of these may have its place, or not, or get it yet: an attempt goes on under the same `_id`."""
         failure = out_of_reach(error)
         self._failures += 1
-        if self._failures > TRIES:
+        if self._failures > TRIES or isinstance(error, ServerSelectionTimeoutError):  # then nothing was sent
             raise failure
         for place in {one.place.no: one.place for one in numbered}.values():
             self._found += self._catch_up(place)
