@@ -37,6 +37,7 @@ def test_the_contracts_hold() -> None:
         ("domain/chats.py", "from chatsec.rest import guard", "Layers"),
         ("errors.py", "from chatsec import crypto", "Layers"),
         ("storage/memory/log.py", "from chatsec.storage.sqlite import database", "Stores"),
+        ("storage/sqlite/log.py", "import pymongo", "driver"),
         ("rest/guard.py", "import eventlet", "eventlet"),
         ("realtime/messages.py", "import flask", "Flask"),
         ("rest/chats.py", "import socketio", "sockets"),
