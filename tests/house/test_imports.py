@@ -15,7 +15,7 @@ from tests.house.sources import ROOT
 
 def lint(backend: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), ROOT / "pyproject.toml", "--no-cache"],
+        [Path(sys.executable).with_name("lint-imports"), "--config", ROOT / "pyproject.toml", "--no-cache"],
         env={**os.environ, "PYTHONPATH": str(backend)},
         cwd=backend,
         capture_output=True,

@@ -39,11 +39,14 @@ def test_the_patterns_find_what_they_are_for() -> None:
     assert FETCHED.search('"resolved"' + ': "https://x"')
 
 
+PIN = r'[\w.-]+(\[\w+\])?==[\w.]+(; python_version (<|>=) "3\.\d+")?'
+
+
 def test_python_pins_are_exact() -> None:
     for file in ("requirements.txt", "requirements-dev.txt"):
         for line in text(ROOT / file).splitlines():
             if line and not line.startswith(("#", "-r ")):
-                assert re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", line), line
+                assert re.fullmatch(PIN, line), line
 
 
 def test_script_pins_are_exact() -> None:
