@@ -1,11 +1,17 @@
-"""The embedded store: one SQLite file, for one process. The port's contract is in `chatsec.domain.ports`."""
+"""The embedded store: one SQLite file, for one process: another one on the same file is refused with `unavailable`.
+
+The port's contract is in `chatsec.domain.ports`.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from pathlib import Path
 
 from chatsec.domain.ports import Offload
+from chatsec.errors import ChatSecError
 from chatsec.storage.sqlite.accounts import SqliteAccounts
 from chatsec.storage.sqlite.attachments import SqliteAttachments
 from chatsec.storage.sqlite.chats import SqliteChats
@@ -19,6 +25,7 @@ class SqliteStorage:
     """`Storage` on SQLite."""
 
     def __init__(self, path: Path, offload: Offload) -> None:
+        self._lock = _claim(path.with_suffix(".lock"))
         self._database = database = Database(path, offload)
         self.accounts = SqliteAccounts(database)
         self.keys = SqliteKeys(database)
@@ -32,6 +39,21 @@ class SqliteStorage:
 
     def close(self) -> None:
         self._database.close()
+        os.close(self._lock)
+
+
+def _claim(path: Path) -> int:
+    """Keeps other processes out as long as this one lives: heads are kept in memory, so two writers would number alike."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ChatSecError("unavailable", f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise ChatSecError("unavailable", f"another process uses {path.parent}") from error
+    return lock
 
 
 def _touch(connection: sqlite3.Connection) -> None:
