@@ -37,6 +37,9 @@ def test_who_takes_nothing_is_given_up(
     transport: str, server: ServerProcess, alice: User, bob: User, chat: str, connect: Connect
 ) -> None:
     own, live = connect(alice), connect(bob)
+    for _ in range(MESSAGES):  # what the same load costs by itself is not counted
+        assert own.call("message:send", raw_ciphertext(alice, chat, 65536))["ok"]
+        live.message()
     deaf = RawSocket(bob.url, bob.token) if transport == "websocket" else None
     address = poll(bob) if transport == "polling" else ""
     before = memory(server)
@@ -47,8 +50,8 @@ def test_who_takes_nothing_is_given_up(
                 with_silence(deaf)
             else:
                 requests.post(address, data="3", timeout=10)
-    assert [live.message()["seq"] for _ in range(MESSAGES)] == list(range(2, MESSAGES + 2))
-    assert memory(server) - before < 60
+    assert [live.message()["seq"] for _ in range(MESSAGES)] == list(range(MESSAGES + 2, 2 * MESSAGES + 2))
+    assert memory(server) - before < 40
     if deaf:
         assert deaf.ended()
         deaf.close()

@@ -36,3 +36,11 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> 
         assert refused.value.code == "unavailable"
         holder.kill()
     SqliteStorage(path, DirectOffload()).close()
+
+
+def test_closing_twice_closes_no_descriptor_of_another(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "chatsec.db", DirectOffload())
+    storage.close()
+    with (tmp_path / "another").open("w") as file:  # gets the number that the lock had
+        storage.close()
+        file.write("still open")

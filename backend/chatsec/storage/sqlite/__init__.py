@@ -25,7 +25,7 @@ class SqliteStorage:
     """`Storage` on SQLite."""
 
     def __init__(self, path: Path, offload: Offload) -> None:
-        self._lock = _claim(path.with_suffix(".lock"))
+        self._lock: int | None = _claim(path.with_suffix(".lock"))
         self._database = database = Database(path, offload)
         self.accounts = SqliteAccounts(database)
         self.keys = SqliteKeys(database)
@@ -38,8 +38,11 @@ class SqliteStorage:
         self._database.write(_touch)
 
     def close(self) -> None:
+        """Closing twice is harmless: by then the number of the lock's descriptor may be another's."""
         self._database.close()
-        os.close(self._lock)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
 
 def _claim(path: Path) -> int:
