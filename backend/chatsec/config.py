@@ -29,6 +29,7 @@ class Settings:
     data_dir: Path  # database, attachments, secret
     page_dir: Path  # the built page; none there: the API alone
     mongo_uri: str  # "" = the embedded store
+    redis_url: str  # "" = the only worker; joins the workers on one MongoDB
     chat_key_mode: str  # what the page creates: `server` in this version
     registration: str  # open or closed
     bcrypt_rounds: int
@@ -56,6 +57,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
 
     mongo_uri = read("MONGO_URI", "", _mongo_uri, "empty or start with mongodb:// or mongodb+srv://")
     data_dir = read("DATA_DIR", str(ROOT / "data"), _directory, "a folder that can be written")
+    redis_url = read("REDIS_URL", "", _redis_url, "empty or start with redis://, rediss:// or unix://")
     settings = Settings(
         secret_key="",
         host=read("HOST", "127.0.0.1", str, "an address"),
@@ -63,6 +65,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         data_dir=data_dir,
         page_dir=read("PAGE_DIR", str(ROOT / "frontend" / "out"), Path, "a folder"),
         mongo_uri=mongo_uri,
+        redis_url=redis_url,
         chat_key_mode=read("CHAT_KEY_MODE", "server", _one_of("server"), "`server`"),
         registration=read("REGISTRATION", "open", _one_of("open", "closed"), "`open` or `closed`"),
         bcrypt_rounds=read("BCRYPT_ROUNDS", "12", _between(4, 16), "a number from 4 to 16"),
@@ -83,6 +86,10 @@ def from_env(environ: Mapping[str, str]) -> Settings:
     secret = environ.get("SECRET_KEY", "").strip()
     if mongo_uri and not secret:
         wrong.append("SECRET_KEY: must be given with MONGO_URI")
+    if redis_url and not mongo_uri:
+        wrong.append(
+            "REDIS_URL: joins workers on one MongoDB and needs MONGO_URI; the embedded store has one worker"
+        )
     if secret and len(secret) < 32:
         wrong.append("SECRET_KEY: must have 32 characters or more")
     if wrong:
@@ -129,6 +136,12 @@ def _directory(text: str) -> Path:
 
 def _mongo_uri(text: str) -> str:
     if text and not text.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError(text)
+    return text
+
+
+def _redis_url(text: str) -> str:
+    if text and not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError(text)
     return text
 
