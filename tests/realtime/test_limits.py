@@ -44,3 +44,14 @@ def test_too_many_events_are_refused_alike(bob: User, chat: str) -> None:
     answers = [ack.get(timeout=30) for ack in acks]
     assert {answer.get("code") for answer in answers} == {None, "rate_limited"}
     assert all(answer["retry_after"] >= 1 for answer in answers if not answer["ok"])
+
+
+def test_names_change_only_so_often_and_someone_can_still_be_shut_out(
+    alice: User, bob: User, chat: str
+) -> None:
+    def change(**event: object) -> int:
+        return alice.rest.request("POST", f"/chats/{chat}/events", event).status_code
+
+    answers = [change(kind="rename", name=f"name {number}") for number in range(40)]
+    assert answers[0] == 200 and answers[-1] == 429 and set(answers) == {200, 429}
+    assert change(kind="remove", usernames=[bob.username]) == 200

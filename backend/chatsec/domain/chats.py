@@ -98,11 +98,8 @@ class ChatService:
         if event.kind == "add":
             self._require_people("usernames", event.usernames)
         self._judge(event)
-        if event.kind in sequence.OPENS_EPOCH - {
-            "leave",
-            "remove",
-        }:  # shutting someone out is never too often
-            self._limits.take("epoch", event.by)
+        if event.kind not in ("leave", "remove"):  # shutting someone out is never too often
+            self._limits.take("epoch" if event.kind in sequence.OPENS_EPOCH else "change", event.by)
         self._append(event)
         if event.kind == "add":
             self._take_out_ended(event.usernames)

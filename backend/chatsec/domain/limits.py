@@ -14,6 +14,7 @@ from chatsec.errors import ChatSecError
 RATES: dict[str, tuple[float, float]] = {
     "message": (60, 20),
     "epoch": (10, 10 / 3600),
+    "change": (30, 30 / 3600),
     "login": (10, 10 / 300),
     "register": (20, 20 / 3600),
     "search": (120, 2),
