@@ -1,0 +1,278 @@
+"""This worker's link to Redis: commands, channels to the other workers, and whether it is up.
+
+    link = Link(url, offload)
+    link.on("cut", handler)      # handler(worker that told, fact)
+    link.start()                 # tries for ever
+    link.tell("cut", fact)       # to all other workers, in order, never waits
+    link.call(lambda redis: redis.get(key))
+
+Redis is no store here: what is told while the link is down is gone. So each side that may have missed something learns
+of it: after every loss of its own link, and when another worker could not tell what it had to tell (`gap`), the
+handlers of `on_up` are called with True. A link is lost when a connection breaks, when Redis is silent for two
+seconds, when a command takes longer than one, and when more waits to be told than may. Redis' publish knows no
+databases: a Redis serves one deployment.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from chatsec.domain.models import Json
+from chatsec.domain.ports import Offload, Signal
+
+TIMEOUT = 1.0  # seconds for a connect, a read, a write
+PAUSES = (0.5, 2.0)  # seconds between attempts, first and longest
+QUIET = 0.5  # seconds without a word after which Redis is asked whether it lives
+SILENT = 4  # times QUIET after which it does not
+TURN = 16  # messages between two turns of the loop
+MAX_CALLS = 32  # commands at once; more wait for one another
+MAX_BATCH = 128  # messages in one write
+MAX_WAITING = 16 * 1024 * 1024  # bytes that wait to be sent
+WORKERS = b"chatsec:workers"
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class LinkDown(Exception):
+    """Redis cannot be asked now."""
+
+
+class _Lost(Exception):
+    """The connection that listens is of no use any more."""
+
+
+class Link:
+    """`up`: subscribed and answering. Handlers run one after another in the greenlet that listens; they must not wait
+    for another worker's word."""
+
+    def __init__(self, url: str, offload: Offload) -> None:
+        self.worker = secrets.token_hex(8)
+        self.up = False
+        self.dropped = 0  # messages that could not be sent
+        self._offload = offload
+        pool = redis.BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAX_CALLS,
+            timeout=TIMEOUT,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._redis = redis.Redis(connection_pool=pool)
+        self._channels: dict[bytes, Callable[[bytes], None]] = {WORKERS: self._hear_worker}
+        self._handlers: dict[str, Callable[[str, Json], None]] = {"gap": lambda _, __: self._tell_up(True)}
+        self._on_up: list[Callable[[bool], None]] = []
+        self._on_down: list[Callable[[], None]] = []
+        self._own = orjson.dumps([self.worker])[:-1]  # how what this worker told begins
+        self._waiting: deque[tuple[bytes, bytes]] = deque()
+        self._bytes = 0
+        self._wake: Signal | None = None
+        self._losses = 0
+        self._unsent = False  # something that others should know is lost
+        self._said = False  # in the log, that it is down
+        self._closed = False
+
+    # ------------------------------------------------------------ for those who use it
+
+    def start(self) -> None:
+        self._offload.start(self._keep_listening)
+        self._offload.start(self._keep_sending)
+
+    def close(self) -> None:
+        """Both greenlets end within a second; what waits is not sent."""
+        self._closed = True
+        self.up = False
+        self._rouse()
+        self._redis.connection_pool.disconnect()
+
+    def call(self, command: Callable[[redis.Redis], T]) -> T:
+        """What the command answers; `LinkDown` at once when not up, or when it fails."""
+        if not self.up:
+            raise LinkDown("not up")
+        losses = self._losses
+        try:
+            return command(self._redis)
+        except ResponseError as error:  # Redis is there and does not want to
+            logger.warning("Redis refuses a command: %s", error)
+            raise LinkDown("refused") from error
+        except (RedisError, OSError) as error:
+            if losses == self._losses:  # else it was lost meanwhile, and may be back
+                self._lose(error)
+            raise LinkDown("failed") from error
+
+    def tell(self, kind: str, fact: Json) -> None:
+        """To all other workers, in order with all else that is sent; never waits, dropped when down."""
+        self.send(WORKERS, orjson.dumps([self.worker, kind, fact]))
+
+    def send(self, channel: bytes, data: bytes) -> None:
+        """As `tell`, on a channel of one's own; whoever hears it hears what they sent themselves, too."""
+        if not self.up:
+            self._unsent = True
+            self.dropped += 1
+            return
+        self._waiting.append((channel, data))
+        self._bytes += len(data)
+        if self._bytes > MAX_WAITING:
+            self._lose(_Lost("more waits than may"))
+        self._rouse()
+
+    def on(self, kind: str, handler: Callable[[str, Json], None]) -> None:
+        self._handlers[kind] = handler
+
+    def hear(self, channel: bytes, handler: Callable[[bytes], None]) -> None:
+        """What is published on a channel; before `start`."""
+        self._channels[channel] = handler
+
+    def on_up(self, handler: Callable[[bool], None]) -> None:
+        """After each subscription; with True if something may have been missed."""
+        self._on_up.append(handler)
+
+    def on_down(self, handler: Callable[[], None]) -> None:
+        """Within half a second of `up` becoming False."""
+        self._on_down.append(handler)
+
+    # ------------------------------------------------------------ up and down
+
+    def _lose(self, error: Exception) -> None:
+        """From now on nobody waits for Redis; the listener sees it and begins anew."""
+        if self.up or not self._said:
+            self._said = True
+            logger.warning(
+                "no link to Redis: %s", error if isinstance(error, _Lost) else type(error).__name__
+            )
+        self._losses += self.up
+        self.up = False
+        self._drop(len(self._waiting))
+        self._waiting.clear()
+        self._bytes = 0
+
+    def _drop(self, count: int) -> None:
+        self.dropped += count
+        self._unsent = self._unsent or count > 0
+
+    def _tell_up(self, missed: bool) -> None:
+        for handler in self._on_up:
+            self._run(handler, missed)
+
+    def _run(self, handler: Callable[..., None], *args: object) -> None:
+        try:
+            handler(*args)
+        except Exception:
+            logger.exception("a handler of the link failed")
+
+    # ------------------------------------------------------------ hearing
+
+    def _keep_listening(self) -> None:
+        pause, missed, down = PAUSES[0], False, False
+        while not self._closed:
+            connection = self._connection()
+            try:
+                self._subscribe(connection)
+                self.up, self._said = True, False
+                pause, down = PAUSES[0], False
+                logger.info("the link to Redis is up")
+                if self._unsent:
+                    self._unsent = False
+                    self.tell("gap", {})
+                self._tell_up(missed)
+                missed = True
+                self._listen(connection)
+            except (RedisError, OSError, _Lost) as error:
+                if not self._closed:
+                    self._lose(error)
+                if not down:
+                    down = True
+                    for handler in self._on_down:
+                        self._run(handler)
+            finally:
+                connection.disconnect()
+                self._redis.connection_pool.disconnect(inuse_connections=False)
+            if not self._closed:
+                self._offload.sleep(pause)
+                pause = min(2 * pause, PAUSES[1])
+
+    def _connection(self) -> Any:
+        """A connection beside the pool's; redis-py does not type its methods."""
+        pool = self._redis.connection_pool
+        return pool.connection_class(**pool.connection_kwargs)
+
+    def _subscribe(self, connection: Any) -> None:
+        connection.send_command("SUBSCRIBE", *self._channels)
+        for _ in self._channels:
+            connection.read_response()
+
+    def _listen(self, connection: Any) -> None:
+        """Until the link is lost, which it raises."""
+        quiet = heard = 0
+        while self.up:
+            if not connection.can_read(QUIET):
+                if quiet == SILENT:
+                    raise _Lost("silent")
+                if quiet == 0:
+                    connection.send_command("PING", check_health=False)
+                quiet += 1
+                continue
+            quiet = 0
+            match connection.read_response():
+                case [b"message", channel, data]:
+                    self._run(self._channels[channel], data)
+            heard += 1
+            if heard % TURN == 0:
+                self._offload.turn()
+        raise _Lost("elsewhere")
+
+    def _hear_worker(self, data: bytes) -> None:
+        if data.startswith(self._own):
+            return
+        worker, kind, fact = orjson.loads(data)
+        if handler := self._handlers.get(kind):  # an older or newer worker may know other kinds
+            handler(worker, fact)
+
+    # ------------------------------------------------------------ sending
+
+    def _rouse(self) -> None:
+        if self._wake is not None:
+            wake, self._wake = self._wake, None
+            wake.send()
+
+    def _keep_sending(self) -> None:
+        connection = self._connection()
+        while not self._closed:
+            wake = self._wake = self._offload.event()  # before looking, or a wake-up could be missed
+            if not self._waiting:
+                wake.wait()
+            self._wake = None
+            batch = self._take()
+            losses = self._losses
+            try:
+                self._publish(connection, batch)
+            except (RedisError, OSError) as error:
+                connection.disconnect()
+                self._drop(len(batch))
+                if losses == self._losses:
+                    self._lose(error)
+        connection.disconnect()
+
+    def _take(self) -> list[tuple[bytes, bytes]]:
+        batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        self._bytes -= sum(len(data) for _, data in batch)
+        return batch
+
+    def _publish(self, connection: Any, batch: list[tuple[bytes, bytes]]) -> None:
+        packed = connection.pack_commands([(b"PUBLISH", channel, data) for channel, data in batch])
+        connection.send_packed_command(packed, check_health=False)
+        for _ in batch:
+            connection.read_response()
