@@ -1,7 +1,9 @@
 """Every setting of the server, read once from the environment and `.env`; all that is wrong is told at once.
 
-The only reader of `os.environ`. `.env.example` has a line for each. There is no default secret: one process on the
-embedded store makes a random one and keeps it in `DATA_DIR` (mode 0600), anything larger must be given one.
+The only reader of `os.environ`. `.env.example` has a line for each. In the repository `.env`, data and page are its
+own; an installed server carries the page, reads `.env` where it is started, and keeps data in the user's data folder.
+There is no default secret: one process on the embedded store makes a random one and keeps it in `DATA_DIR` (mode 0600),
+anything larger must be given one.
 """
 
 from __future__ import annotations
@@ -13,7 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-ROOT = Path(__file__).resolve().parents[2]
+from dotenv import dotenv_values
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parents[1]  # the repository, unless installed
+PACKED_PAGE = PACKAGE / "page"  # only the wheel has one
 T = TypeVar("T")
 
 
@@ -42,28 +48,43 @@ class Settings:
     log_level: str
 
 
-def from_env(environ: Mapping[str, str]) -> Settings:
-    """The settings in `environ`, or `BadSettings` with all that is wrong."""
+def environment() -> dict[str, str]:
+    """What `.env` says, and over it the environment."""
+    file = Path(".env") if PACKED_PAGE.is_dir() else ROOT / ".env"
+    return {name: value or "" for name, value in dotenv_values(file).items()} | dict(os.environ)
+
+
+def from_env(environ: Mapping[str, str], workers: int = 1) -> Settings:
+    """The settings in `environ` for so many processes on the ports from PORT on, or `BadSettings` with all that is
+    wrong."""
     wrong: list[str] = []
+    packed = PACKED_PAGE.is_dir()
 
     def read(name: str, default: str, convert: Callable[[str], T], means: str) -> T:
         try:
             return convert(environ.get(name, "").strip() or default)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RuntimeError) as error:  # the last: nobody's home to put data in
             wrong.append(
                 f"{name}: must be {means}" + (f" ({error.strerror})" if isinstance(error, OSError) else "")
             )
             return convert(default) if isinstance(error, ValueError) else Path(default)  # type: ignore[return-value]
 
     mongo_uri = read("MONGO_URI", "", _mongo_uri, "empty or start with mongodb:// or mongodb+srv://")
-    data_dir = read("DATA_DIR", str(ROOT / "data"), _directory, "a folder that can be written")
+    data_dir = read(
+        "DATA_DIR",
+        _user_data(environ) if packed else str(ROOT / "data"),
+        _directory,
+        "a folder that can be written",
+    )
     redis_url = read("REDIS_URL", "", _redis_url, "empty or start with redis://, rediss:// or unix://")
     settings = Settings(
         secret_key="",
         host=read("HOST", "127.0.0.1", str, "an address"),
         port=read("PORT", "5001", _between(1, 65535), "a number from 1 to 65535"),
         data_dir=data_dir,
-        page_dir=read("PAGE_DIR", str(ROOT / "frontend" / "out"), Path, "a folder"),
+        page_dir=read(
+            "PAGE_DIR", str(PACKED_PAGE if packed else ROOT / "frontend" / "out"), Path, "a folder"
+        ),
         mongo_uri=mongo_uri,
         redis_url=redis_url,
         chat_key_mode=read("CHAT_KEY_MODE", "server", _one_of("server"), "`server`"),
@@ -90,6 +111,14 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         wrong.append(
             "REDIS_URL: joins workers on one MongoDB and needs MONGO_URI; the embedded store has one worker"
         )
+    if workers > 1:
+        wrong += [
+            f"{name}: must be given when there are several workers"
+            for name in ("MONGO_URI", "REDIS_URL")
+            if not environ.get(name, "").strip()
+        ]
+        if settings.port + workers - 1 > 65535:
+            wrong.append(f"PORT: must leave room for {workers} workers up to 65535")
     if secret and len(secret) < 32:
         wrong.append("SECRET_KEY: must have 32 characters or more")
     if wrong:
@@ -105,6 +134,12 @@ def kept_secret(data_dir: Path) -> str:
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(48))
     return path.read_text().strip()
+
+
+def _user_data(environ: Mapping[str, str]) -> str:
+    """Where a user's programs keep data (XDG base directories, which have relative paths ignored)."""
+    base = environ.get("XDG_DATA_HOME", "")
+    return str(Path(base if base.startswith("/") else "~/.local/share") / "chatsec")
 
 
 def _between(low: int, high: int) -> Callable[[str], int]:

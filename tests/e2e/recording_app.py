@@ -9,6 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
+DRAWN = Path(sys.argv.pop())
 draw = secrets.token_bytes
 
 
@@ -16,7 +17,7 @@ def recorded(size: int | None = None) -> bytes:
     """`secrets.token_bytes`, noting the session service's."""
     drawn = draw(size)
     if sys._getframe(1).f_globals.get("__name__") == "chatsec.domain.epochs":
-        with Path(sys.argv[1]).open("a") as file:
+        with DRAWN.open("a") as file:
             file.write(drawn.hex() + "\n")
     return drawn
 

@@ -39,6 +39,7 @@ def test_the_contracts_hold() -> None:
         ("storage/memory/log.py", "from chatsec.storage.sqlite import database", "Stores"),
         ("storage/sqlite/log.py", "import pymongo", "driver"),
         ("rest/guard.py", "import eventlet", "eventlet"),
+        ("supervisor.py", "from chatsec import offload", "supervisor"),
         ("realtime/messages.py", "import flask", "Flask"),
         ("rest/chats.py", "import socketio", "sockets"),
     ],

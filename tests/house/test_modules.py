@@ -82,13 +82,13 @@ def test_only_config_reads_the_environment() -> None:
     readers = [
         name(path) for path in SERVER if re.search(r"\bos\.(environ|getenv)\b", path.read_text("utf-8"))
     ]
-    assert set(readers) <= {"backend/app.py", "backend/chatsec/config.py"}
+    assert readers == ["backend/chatsec/config.py"]
 
 
 def test_no_work_at_import() -> None:
     """A module of the server defines; it opens, starts and reads nothing."""
     for path in SERVER:
-        if path == ROOT / "backend" / "app.py":
+        if path == ROOT / "backend" / "chatsec" / "worker.py":  # patches the standard library
             continue
         for node in tree(path).body:
             assert not isinstance(node, ast.For | ast.While | ast.With | ast.Try), (
