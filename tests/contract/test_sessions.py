@@ -25,6 +25,17 @@ def test_list_is_newest_first_and_mine_only(world: World) -> None:
     assert sessions.list("nobody") == []
 
 
+def test_living_are_those_that_have_not_ended(world: World) -> None:
+    sessions = world.storage.sessions
+    for number, username in ((1, "alice"), (2, "alice"), (3, "alice"), (4, "bob")):
+        sessions.create(session(number, username))
+    sessions.end(new_id(2))
+    asked = [new_id(number) for number in (1, 2, 4, 9)]
+    assert sessions.living(asked) == {new_id(1), new_id(4)}
+    assert sessions.living([]) == set()
+    assert sessions.living(["' OR 1=1 --", "$where"]) == set()
+
+
 def test_rotation_is_compare_and_set(world: World) -> None:
     sessions = world.storage.sessions
     made = session(1, "alice")

@@ -94,6 +94,9 @@ class SessionStore(Protocol):
 
     def get(self, session_id: str) -> Session | None: ...
 
+    def living(self, session_ids: Collection[str]) -> set[str]:
+        """Which of these there are."""
+
     def list(self, username: str) -> list[Session]:
         """Newest first."""
 
@@ -268,6 +271,14 @@ class CiphertextFiles(Protocol):
 
     def drop_unfinished(self, seconds: float) -> int:
         """Removes uploads that nobody has written to for so long; answers how many."""
+
+
+class SharedBuckets(Protocol):
+    """Token buckets that several workers share."""
+
+    def take(self, kind: str, key: str, burst: float, rate: float) -> float | None:
+        """Takes one token; answers the seconds until there is one, 0 if it was taken, None if nobody can say now.
+        `rate` is tokens per second."""
 
 
 class Clock(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from chatsec.domain.models import Session
@@ -22,6 +22,10 @@ class MemorySessions:
     def get(self, session_id: str) -> Session | None:
         with self._handle.step() as data:
             return data.sessions.get(session_id)
+
+    def living(self, session_ids: Collection[str]) -> set[str]:
+        with self._handle.step() as data:
+            return data.sessions.keys() & set(session_ids)
 
     def list(self, username: str) -> list[Session]:
         with self._handle.step() as data:

@@ -5,7 +5,7 @@ So a new password and the end of the sessions that had the old one are one write
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from chatsec.domain.models import Session
@@ -31,6 +31,12 @@ class MongoSessions:
         only = {"sessions": {"$elemMatch": {"id": {"$eq": session_id}}}}
         user = self._users.find_one({"sessions.id": {"$eq": session_id}}, only)
         return _sessions(user)[0] if user else None
+
+    @reaching
+    def living(self, session_ids: Collection[str]) -> set[str]:
+        wanted = set(session_ids)
+        users = self._users.find({"sessions.id": {"$in": list(wanted)}}, {"sessions.id": 1})
+        return {one["id"] for user in users for one in user["sessions"]} & wanted
 
     @reaching
     def list(self, username: str) -> list[Session]:

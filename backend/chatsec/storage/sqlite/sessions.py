@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from chatsec.domain.models import Session
 from chatsec.storage.sqlite.database import Database
@@ -39,6 +40,16 @@ class SqliteSessions:
         def read(connection: sqlite3.Connection) -> Session | None:
             row = connection.execute(f"{SELECT} WHERE id = ?", (session_id,)).fetchone()
             return Session(*row) if row else None
+
+        return self._database.read(read)
+
+    def living(self, session_ids: Collection[str]) -> set[str]:
+        def read(connection: sqlite3.Connection) -> set[str]:
+            wanted = json.dumps(list(session_ids))
+            rows = connection.execute(
+                "SELECT id FROM sessions WHERE id IN (SELECT value FROM json_each(?))", (wanted,)
+            )
+            return {session_id for (session_id,) in rows}
 
         return self._database.read(read)
 
