@@ -1,4 +1,4 @@
-"""Who is here, and who is told: sockets come and go, statuses are set, changes reach those whom they concern.
+"""Who is told who is here: sockets come and go, statuses are set, changes reach those whom they concern.
 
 Someone is here while any of their sockets is. Invisible is told to others as offline, and moves no `last_seen`; one's
 own sockets are told the truth. Those who share a chat hear of a change at once (what happens within `COALESCE` is one
@@ -7,19 +7,23 @@ and an invisible person who comes or goes makes no noise. Typing is passed on to
 
     PresenceService(accounts=…, chats=…, publisher=…, offload=…, clock=…)
 
-Knows this process's sockets; they end with it. `last_seen` is stored beside, so that no socket waits for the disk.
+Tells this process's sockets only; they end with it. With several workers each does so, from the roster that they share
+(`share`, `hear`, `learn`, `lose`, `refresh`); a socket that is gone then counts for `linger` seconds more, in which its
+person can come back on another worker. `last_seen` is stored beside, so that no socket waits for the disk; by the
+worker that someone leaves, whoever else has them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 
 from chatsec.domain.models import Account, Json, timestamp
 from chatsec.domain.ports import AccountStore, ChatStore, Clock, Offload, PresencePublisher
+from chatsec.domain.roster import Fact, Roster, Share, alone
 from chatsec.errors import ChatSecError
 
+VISIBLE = ("online", "away")
 OFFLINE = "offline"
 COALESCE = 0.05  # seconds in which changes gather
 DIRECTORY_PAUSE = 1.0  # protocol §7: at most one a second to those who watch the directory
@@ -27,14 +31,6 @@ RETRY_PAUSE = 5.0  # while the store is down
 CHUNK = 200  # accounts looked up at once
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Here:
-    """Someone with sockets. `status` is None until it was read from the store; told as offline until then."""
-
-    sids: set[str] = field(default_factory=set)
-    status: str | None = None
 
 
 class PresenceService:
@@ -46,19 +42,22 @@ class PresenceService:
         publisher: PresencePublisher,
         offload: Offload,
         clock: Clock,
+        share: Share = alone,
+        linger: float = 0,
     ) -> None:
         self._accounts = accounts
         self._chats = chats
         self._publisher = publisher
         self._offload = offload
         self._clock = clock
-        self._here: dict[str, _Here] = {}
-        self._names: dict[str, str] = {}  # sid → username
+        self._linger = linger
+        self._roster = Roster(share)
         self._watching: set[str] = set()  # sids that watch the directory
         self._told: dict[str, str] = {}  # what others were told, of those who are not offline
         self._left: dict[str, int] = {}  # when someone was last seen, until it is stored
         self._changed: set[str] = set()
         self._for_directory: dict[str, Json] = {}
+        self._doubtful = False  # whether the store may know a newer status
         self._running: set[str] = set()  # which of the loops below run
         self._closed = False
 
@@ -66,53 +65,58 @@ class PresenceService:
 
     def connect(self, username: str, sid: str) -> list[Json]:
         """A socket is here; answers what its `presence:list` holds."""
-        here = self._here.setdefault(username, _Here())
-        arrives = here.status is None
-        here.sids.add(sid)
-        self._names[sid] = username
+        since, was = self._clock.now(), self._roster.status(username)
         try:
-            if arrives:
+            if self._roster.enter(username, sid):
                 account = self._accounts.get(username)
-                if here.status is None:  # it may have been set meanwhile
-                    here.status = account.status if account else "online"
+                self._roster.know(username, account.status if account else "online", since)
             people = self._list(username, directory=False)
         except ChatSecError:
-            self.disconnect(sid)
+            self._leave(sid, self._clock.now())
             raise
-        if arrives:
+        if self._roster.status(username) != was:
             self._change(username)
         return people
 
     def disconnect(self, sid: str) -> None:
         """A socket is gone; one that is not known is fine."""
         self._watching.discard(sid)
-        username = self._names.pop(sid, None)
-        here = self._here.get(username) if username else None
-        if username is None or here is None:
+        if self._linger:
+            self._offload.start(self._leave_later, sid, self._clock.now())
+        else:
+            self._leave(sid, self._clock.now())
+
+    def _leave_later(self, sid: str, at: int) -> None:
+        self._offload.sleep(self._linger)
+        self._leave(sid, at)
+
+    def _leave(self, sid: str, at: int) -> None:
+        self._watching.discard(sid)
+        username = self._roster.name(sid)
+        was = self._public(username) if username else OFFLINE
+        if username is None or not self._roster.leave(sid):
             return
-        here.sids.discard(sid)
-        if not here.sids:
-            if self._public(username) != OFFLINE:
-                self._left[username] = self._clock.now()
-            del self._here[username]
+        if was != OFFLINE:
+            self._left[username] = at
+        if self._roster.status(username):  # another worker has them
+            self._run("left", self._keep_storing)
+        else:
             self._change(username)
 
     def set_status(self, username: str, status: str) -> None:
         """`online`, `away` or `invisible`, kept until it is changed."""
         self._accounts.set_presence(username, status, None)
-        here = self._here.get(username)
-        if here is None or here.status == status:
+        was, now = self._public(username), self._clock.now()
+        if not self._roster.set(username, status, now):
             return
-        was = self._public(username)
-        here.status = status
         if was != OFFLINE and self._public(username) == OFFLINE:
-            self._left[username] = self._clock.now()
+            self._left[username] = now
         self._change(username)
 
     def watch(self, username: str, sid: str, directory: bool) -> None:
         """From now on presence of everybody, or of those one shares a chat with; sends the list of either."""
         people = self._list(username, directory)
-        if sid not in self._names:
+        if self._roster.name(sid) is None:
             return  # gone meanwhile
         if directory:
             self._watching.add(sid)
@@ -130,10 +134,56 @@ class PresenceService:
     def close(self) -> None:
         """At the end: stores what was not stored yet, those who are still here among it. Nothing is told any more."""
         self._closed = True
-        for username in self._here:
+        for username in self._roster.own_names():
             if self._public(username) != OFFLINE:
                 self._left[username] = self._clock.now()
         self._store_left()
+
+    # ------------------------------------------------------------ what other workers tell
+
+    def own(self) -> dict[str, Fact]:
+        """Whom the others should know to be here."""
+        return self._roster.own()
+
+    def hear(self, worker: str, told: Mapping[str, tuple[Fact, bool]]) -> None:
+        """Who is there with which status, or is there no longer."""
+        self._heard(self._roster.hear(worker, told))
+
+    def learn(self, worker: str, facts: Mapping[str, Fact]) -> None:
+        """Everybody who is there."""
+        self._heard(self._roster.learn(worker, facts))
+
+    def lose(self, worker: str, store: bool) -> None:
+        """It is no more; with `store`, when its people were last seen is left to this worker."""
+        changes = self._roster.learn(worker, {})
+        if store:
+            now = self._clock.now()
+            self._left |= {username: now for username, was in changes.items() if was in VISIBLE}
+        self._heard(changes)
+
+    def refresh(self) -> None:
+        """Something may have been missed: statuses are read from the store again."""
+        self._doubtful = True
+        self._run("refresh", self._refresh)
+
+    def _heard(self, changes: Mapping[str, str]) -> None:
+        for username in changes:
+            self._change(username)
+
+    def _refresh(self) -> None:
+        while self._doubtful and not self._closed:
+            self._doubtful = False
+            names = list(self._roster.own_names())
+            try:
+                for start in range(0, len(names), CHUNK):
+                    since = self._clock.now()
+                    for username, account in self._accounts.named(names[start : start + CHUNK]).items():
+                        if self._roster.know(username, account.status, since):
+                            self._change(username)
+            except ChatSecError as error:
+                logger.warning("statuses cannot be read: %s", error)
+                self._doubtful = True
+                self._offload.sleep(RETRY_PAUSE)
 
     # ------------------------------------------------------------ who sees what
 
@@ -149,7 +199,9 @@ class PresenceService:
         """Living accounts that `query` finds, by username above `after`; with `online` only who is not offline."""
         if not online:
             return self._accounts.search(query, after, limit)
-        names = sorted(name for name in self._here if name > after and self._public(name) != OFFLINE)
+        names = sorted(
+            name for name in self._roster.names() if name > after and self._public(name) != OFFLINE
+        )
         found: list[Account] = []
         for start in range(0, len(names), CHUNK):
             accounts = self._accounts.named(names[start : start + CHUNK])
@@ -167,21 +219,18 @@ class PresenceService:
 
     def _public(self, username: str) -> str:
         """What others are told."""
-        here = self._here.get(username)
-        return here.status if here and here.status in ("online", "away") else OFFLINE
+        status = self._roster.status(username)
+        return status if status in VISIBLE else OFFLINE
 
     def _seen_by(self, username: str, viewer: str | None) -> str:
-        here = self._here.get(username)
-        if viewer == username and here and here.status:
-            return here.status
-        return self._public(username)
+        return (self._roster.status(username) or OFFLINE) if viewer == username else self._public(username)
 
     def _list(self, viewer: str, directory: bool) -> list[Json]:
         """Everyone whom `viewer` sees as not offline, themself too."""
         peers = None if directory else self._chats.peers(viewer) | {viewer}
         now = timestamp(self._clock.now())
         people = []
-        for name in self._here if peers is None else peers & self._here.keys():
+        for name in self._roster.names() if peers is None else peers & self._roster.names():
             if (status := self._seen_by(name, viewer)) != OFFLINE:
                 people.append({"username": name, "status": status, "last_seen": now})
             if (public := self._public(name)) != OFFLINE:
@@ -243,7 +292,7 @@ class PresenceService:
                 packets.setdefault(frozenset({name}), []).append(own)
             packets.setdefault(others, []).append(change)
         for people, changes in packets.items():
-            if present := people & self._here.keys():
+            if present := people & self._roster.own_names():
                 self._publisher.presence(changes, present, self._watching)
         if self._for_directory:
             self._run("directory", self._tell_directory)
@@ -261,7 +310,8 @@ class PresenceService:
             hidden = {
                 sid: own
                 for sid in self._watching
-                if (change := changes.get(self._names[sid])) and (own := self._own(change)) is not change
+                if (change := changes.get(self._roster.name(sid) or ""))
+                and (own := self._own(change)) is not change
             }
             if others := self._watching - hidden.keys():
                 self._publisher.presence_to(list(changes.values()), others)
