@@ -2,10 +2,12 @@
 
 python -m bench.load PLAN RESULT    PLAN and RESULT are JSON files (`Plan`, `Result`)
 
-Every lane sends one message at a time, the next one after the ack. What is sent is encoded and masked beforehand, and
-what comes in is kept unparsed until the end, when every delivered envelope is compared with the one that was sent. Says
-`warm` on stdout when the first messages of every lane are through, waits for a line on stdin, and says `done` when all
-are. Refuses to give figures (exit 1, one line on stderr) where anything was refused, lost, altered, doubled or out of order.
+Every lane sends one message at a time, the next one after the ack; or, where `every` is given, at its time, acked or
+not, and latencies count from when it was due. What is sent is encoded and masked beforehand, and what comes in is kept
+unparsed until the end, when every delivered envelope is compared with the one that was sent. Says `warm` on stdout when
+the first messages of every lane are through, waits for a line on stdin, and says `done` when all are. Refuses to give
+figures (exit 1, one line on stderr) where anything was refused, lost, altered, doubled or, unless that is allowed, out
+of order.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import statistics
 import struct
 import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -30,23 +34,32 @@ ACK, DELIVERED = b"43/chat,", b'42/chat,["message",'
 FIELDS = ("chat", "protected", "iv", "ciphertext", "signature")
 
 
+Envelope = dict[str, str]
+
+
 class Client(TypedDict):
-    """One socket; each of its lanes is a list of envelopes. A socket without lanes only receives."""
+    """One socket: the chats whose messages it gets, its own apart, and its lanes, each a list of envelopes."""
 
     token: str
-    lanes: list[list[dict[str, str]]]
+    chats: list[str]
+    lanes: list[list[Envelope]]
 
 
 class Plan(TypedDict):
     host: str
     port: int
     warm: int  # messages of each lane that come before the measurement
+    every: float  # seconds between two messages of a lane; 0: after the ack
+    ordered: bool  # whether every socket must get a chat's messages in the order of seq
     clients: list[Client]
 
 
 class Result(TypedDict):
     messages: int
+    deliveries: int
+    out_of_order: int  # deliveries of a seq below one that had come before it
     seconds: float
+    load_cpu: float  # seconds of CPU that this process took meanwhile
     ack_ms: dict[str, float]  # p50 and p95 from the send
     delivery_ms: dict[str, float]
 
@@ -146,7 +159,7 @@ class Connection:
 class Lane:
     """Messages that go one after another; `numbers` are their ack ids."""
 
-    def __init__(self, connection: Connection, numbers: list[int]) -> None:
+    def __init__(self, connection: Any, numbers: list[int]) -> None:
         self.connection = connection
         self.numbers = numbers
         self.next = 0
@@ -154,23 +167,27 @@ class Lane:
 
 class Load:
     def __init__(self, plan: Plan) -> None:
-        self.warm = plan["warm"]
-        self.envelopes: list[dict[str, str]] = []
+        self.warm, self.every, self.ordered = plan["warm"], plan["every"], plan["ordered"]
+        self.envelopes: list[Envelope] = []
         self.frames: list[bytes] = []
         self.lanes: list[Lane] = []
         self.lane_of: list[Lane] = []
-        self.sent: list[float] = []
+        self.readers: dict[str, list[Any]] = defaultdict(list)  # chat → whose connections get its messages
         self.acks: list[tuple[float, bytes]] = []
-        self.delivered: list[tuple[float, bytes]] = []
+        self.delivered: dict[Any, list[tuple[float, bytes]]] = {}
+        self._arrived = 0
         self._selector = selectors.DefaultSelector()
         for client in plan["clients"]:
             connection = Connection(plan["host"], plan["port"], client["token"])
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+            self.delivered[connection] = []
+            for chat in client["chats"]:
+                self.readers[chat].append(connection)
             for envelopes in client["lanes"]:
                 self._prepare(connection, envelopes)
         self.sent = [0.0] * len(self.frames)
 
-    def _prepare(self, connection: Connection, envelopes: list[dict[str, str]]) -> None:
+    def _prepare(self, connection: Connection, envelopes: list[Envelope]) -> None:
         first = len(self.frames)
         lane = Lane(connection, list(range(first, first + len(envelopes))))
         for number, envelope in zip(lane.numbers, envelopes, strict=True):
@@ -182,20 +199,41 @@ class Load:
 
     def run(self, until: int) -> float:
         """Every lane goes on up to its message `until`; seconds until all are acked and delivered."""
-        goal = sum(min(until, len(lane.numbers)) for lane in self.lanes)
+        sending = [n for lane in self.lanes for n in lane.numbers[: min(until, len(lane.numbers))]]
+        deliveries = sum(len(self.readers[self.envelopes[n]["chat"]]) - 1 for n in sending)
         began = time.perf_counter()
-        for lane in self.lanes:
-            self._send_next(lane, until)
-        while len(self.acks) < goal or len(self.delivered) < goal:
-            ready = self._selector.select(PATIENCE)
-            if not ready:
-                raise Wrong(f"stuck: {len(self.acks)} acks and {len(self.delivered)} deliveries of {goal}")
+        due = self._timetable(began, until)
+        if not due:
+            for lane in self.lanes:
+                self._send_next(lane, until, began)
+        while len(self.acks) < len(sending) or self._arrived < deliveries:
+            while due and due[0][0] <= time.perf_counter():
+                at, lane = due.popleft()
+                self._send_next(lane, until, at)
+            pause = max(0.0, due[0][0] - time.perf_counter()) if due else PATIENCE
+            ready = self._selector.select(pause)
+            if not ready and not due:
+                missing = (
+                    f"{len(self.acks)} acks of {len(sending)}, {self._arrived} deliveries of {deliveries}"
+                )
+                raise Wrong(f"stuck: {missing}")
             for key, events in ready:
                 if events & selectors.EVENT_WRITE and key.data.flush():
                     self._selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
                 if events & selectors.EVENT_READ:
                     self._take(key.data, until)
         return time.perf_counter() - began
+
+    def _timetable(self, began: float, until: int) -> deque[tuple[float, Lane]]:
+        """When which lane sends, evenly spread; empty where the next message waits for the ack."""
+        if not self.every:
+            return deque()
+        due = [
+            (began + (turn + place / len(self.lanes)) * self.every, place)
+            for place, lane in enumerate(self.lanes)
+            for turn in range(min(until, len(lane.numbers)) - lane.next)
+        ]
+        return deque((at, self.lanes[place]) for at, place in sorted(due))
 
     def _take(self, connection: Connection, until: int) -> None:
         texts = connection.receive()
@@ -205,55 +243,95 @@ class Load:
                 self.acks.append((now, text))
                 if b'"ok":true' not in text:
                     raise Wrong(f"refused: {text[:200]!r}")
-                self._send_next(self.lane_of[int(text[len(ACK) : text.index(b"[")])], until)
+                if not self.every:
+                    self._send_next(self.lane_of[int(text[len(ACK) : text.index(b"[")])], until, now)
             elif text.startswith(DELIVERED):
-                self.delivered.append((now, text))
+                self.delivered[connection].append((now, text))
+                self._arrived += 1
 
-    def _send_next(self, lane: Lane, until: int) -> None:
+    def _send_next(self, lane: Lane, until: int, at: float) -> None:
         if lane.next >= min(until, len(lane.numbers)):
             return
         number = lane.numbers[lane.next]
         lane.next += 1
-        self.sent[number] = time.perf_counter()
+        self.sent[number] = at
         if not lane.connection.send(self.frames[number]):
             both = selectors.EVENT_READ | selectors.EVENT_WRITE
             self._selector.modify(lane.connection.socket, both, lane.connection)
 
-    def check(self, seconds: float) -> Result:
-        """Every message acked once, delivered once as it was sent, in the order of a gapless seq; then the figures."""
+    def check(self, seconds: float, load_cpu: float = 0.0) -> Result:
+        """Every message acked once, every socket given every message of others once, as it was sent, and in order of a
+        gapless seq; then the figures."""
         seqs: dict[int, int] = {}
-        ack_at: dict[int, float] = {}
+        acked_at: dict[int, float] = {}
         for at, text in self.acks:
             start = text.index(b"[")
             number = int(text[len(ACK) : start])
-            seqs[number], ack_at[number] = orjson.loads(text[start:])[0]["seq"], at
+            seqs[number], acked_at[number] = orjson.loads(text[start:])[0]["seq"], at
         if len(seqs) != len(self.acks):
             raise Wrong("a message was acked twice")
-        delivered_at = self._check_deliveries(seqs)
-        measured = [n for lane in self.lanes for n in lane.numbers[self.warm :]]
+        measured = {n for lane in self.lanes for n in lane.numbers[self.warm :]}
+        waits, out_of_order = self._check_deliveries(seqs, measured)
         return {
             "messages": len(measured),
+            "deliveries": len(waits),
+            "out_of_order": out_of_order,
             "seconds": seconds,
-            "ack_ms": _spread([ack_at[n] - self.sent[n] for n in measured]),
-            "delivery_ms": _spread([delivered_at[n] - self.sent[n] for n in measured]),
+            "load_cpu": load_cpu,
+            "ack_ms": _spread([acked_at[n] - self.sent[n] for n in measured]),
+            "delivery_ms": _spread(waits),
         }
 
-    def _check_deliveries(self, seqs: dict[int, int]) -> dict[int, float]:
-        numbers = {envelope["signature"]: n for n, envelope in enumerate(self.envelopes)}
-        last: dict[str, int] = defaultdict(int)
-        delivered_at: dict[int, float] = {}
-        for at, text in self.delivered:
-            item: dict[str, Any] = orjson.loads(text[text.index(b"[") :])[1]
-            number = numbers.get(item["signature"])
-            if number is None or any(item[name] != self.envelopes[number][name] for name in FIELDS):
-                raise Wrong("a delivered envelope is not one that was sent")
-            chat, seq = item["chat"], item["seq"]
-            if seq != seqs[number] or (last[chat] and seq != last[chat] + 1):
-                raise Wrong(f"seq {seq} follows {last[chat]}, acked as {seqs[number]}")
-            last[chat], delivered_at[number] = seq, at
-        if len(delivered_at) != len(self.delivered) or len(delivered_at) != len(self.envelopes):
-            raise Wrong("not every message was delivered just once")
-        return delivered_at
+    def _check_deliveries(self, seqs: dict[int, int], measured: set[int]) -> tuple[list[float], int]:
+        """How long each delivery of the measured messages took, and how many came out of order."""
+        by_chat = self._in_order(seqs)
+        read: dict[bytes, int] = {}  # what all members of a chat get is the same text
+        waits, out_of_order = [], 0
+        for connection, texts in self.delivered.items():
+            got = []
+            for at, text in texts:
+                number = read.get(text)
+                if number is None:
+                    number = read[text] = self._read(text, seqs)
+                got.append(number)
+                if number in measured:
+                    waits.append(at - self.sent[number])
+            for chat, numbers in by_chat.items():
+                if connection not in self.readers[chat]:
+                    continue
+                expected = [n for n in numbers if self.lane_of[n].connection is not connection]
+                came = [n for n in got if self.envelopes[n]["chat"] == chat]
+                out_of_order += sum(seqs[b] < seqs[a] for a, b in pairwise(came))
+                if (came if self.ordered else sorted(came, key=seqs.__getitem__)) != expected:
+                    raise Wrong("a socket did not get every message of others just once and in order")
+        if len(waits) < len(measured):
+            raise Wrong("not every message was delivered")
+        return waits, out_of_order
+
+    def _in_order(self, seqs: dict[int, int]) -> dict[str, list[int]]:
+        """chat → its messages by seq, which has no gap."""
+        by_chat: dict[str, list[int]] = defaultdict(list)
+        for number in sorted(seqs, key=seqs.__getitem__):
+            by_chat[self.envelopes[number]["chat"]].append(number)
+        for numbers in by_chat.values():
+            first, last = seqs[numbers[0]], seqs[numbers[-1]]
+            if [seqs[number] for number in numbers] != list(range(first, last + 1)):
+                raise Wrong(f"seqs from {first} to {last} have a gap")
+        return by_chat
+
+    def _read(self, text: bytes, seqs: dict[int, int]) -> int:
+        """The number of the message that was delivered so."""
+        item: dict[str, Any] = orjson.loads(text[text.index(b"[") :])[1]
+        number = self._numbers.get(item["signature"])
+        if number is None or any(item[name] != self.envelopes[number][name] for name in FIELDS):
+            raise Wrong("a delivered envelope is not one that was sent")
+        if item["seq"] != seqs[number]:
+            raise Wrong(f"seq {item['seq']} was acked as {seqs[number]}")
+        return number
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {envelope["signature"]: number for number, envelope in enumerate(self.envelopes)}
 
 
 def _spread(seconds: list[float]) -> dict[str, float]:
@@ -267,9 +345,11 @@ def main(plan_file: str, result_file: str) -> int:
         load.run(load.warm)
         print("warm", flush=True)
         sys.stdin.readline()
+        before = time.process_time()
         seconds = load.run(sys.maxsize)
+        load_cpu = time.process_time() - before
         print("done", flush=True)
-        Path(result_file).write_bytes(orjson.dumps(load.check(seconds)))
+        Path(result_file).write_bytes(orjson.dumps(load.check(seconds, load_cpu)))
     except (Wrong, OSError) as error:
         print(f"load: {error}", file=sys.stderr)
         return 1

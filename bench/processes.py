@@ -1,4 +1,4 @@
-"""Servers under measurement: starting them on a free port, their CPU time, and stopping them."""
+"""Servers under measurement: starting them on a free port, their CPU time and memory, and stopping them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,31 @@ def running(command: Sequence[str], port: int, environ: Mapping[str, str], log: 
             process.wait()
 
 
+@contextmanager
+def chat_sec(folder: Path, **settings: str) -> Iterator[tuple[int, int]]:
+    """(pid, port) of the real server, its store in `folder`/data; only the rate limits are off, passwords are cheap."""
+    port = free_port()
+    environ = {
+        "DATA_DIR": str(folder / "data"),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "LOG_LEVEL": "warning",
+    }
+    environ |= {"RATE_LIMITS": "off", "BCRYPT_ROUNDS": "4"} | settings
+    folder.mkdir(parents=True, exist_ok=True)
+    with running(["backend/app.py"], port, environ, folder / "server.log") as pid:
+        yield pid, port
+
+
+@contextmanager
+def ceiling(folder: Path, *, durable: bool = True) -> Iterator[tuple[int, int]]:
+    """(pid, port) of the bare relay, with grouped durable commits or with none."""
+    port = free_port()
+    command = ["-m", "bench.ceiling", str(port), *([str(folder / "ceiling.sqlite")] if durable else [])]
+    with running(command, port, {"PYTHONPATH": "backend"}, folder / "ceiling.log") as pid:
+        yield pid, port
+
+
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -58,3 +83,11 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of all its threads so far, in steps of a clock tick (proc_pid_stat(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * TICK
+
+
+def pss_kib(pid: int) -> int:
+    """Its memory, with its share of what it shares (proc_pid_smaps(5))."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise RuntimeError("the system tells no Pss")

@@ -1,4 +1,4 @@
-"""What the relay bench sends: pairs of people with keys, a chat each, and envelopes sealed as a client seals them.
+"""What the benches send: groups of people with keys, a chat each, and envelopes sealed as a client seals them.
 
 Made once on a fresh store, which every measured run then gets a copy of: so the epoch keys are the same, and every run
 sends the same bytes. `seen` stands at the item that opened the epoch, the lanes' `n` and `prev` are chained.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import string
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
+from bench.load import Client, Envelope
 from tests.support import protocol
 
 PASSWORD = "correct horse battery staple 42"
@@ -23,29 +25,38 @@ TEXT_BYTES = 1024
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two people and their chat; `key` is K_1, `opened` the hash of the chain at the item that opened epoch 1."""
+class Group:
+    """People and their chat; the first sends. `key` is K_1, `opened` the hash of the chain at the item that opened epoch 1."""
 
-    sender: str
-    receiver: str
+    members: tuple[str, ...]
     chat: str
     key: bytes
     opened: str
     keys: int  # the sender's key set in the pool
+
+    def clients(self, tokens: Sequence[str], lanes: list[list[Envelope]]) -> list[Client]:
+        """Everyone's socket for the load generator, the sender's last."""
+        chats = [self.chat]
+        readers = [Client(token=token, chats=chats, lanes=[]) for token in tokens[1:]]
+        return [*readers, Client(token=tokens[0], chats=chats, lanes=lanes)]
+
+    def rooms(self) -> list[str]:
+        """The tokens that the ceiling takes."""
+        return [" ".join([one, *(other for other in self.members if other != one)]) for one in self.members]
 
 
 class Api:
     """The few REST calls that are needed."""
 
     def __init__(self, base: str) -> None:
-        self._base = f"{base}/api/v1"
+        self.base = base
         self._session = requests.Session()
         self._session.trust_env = False
 
     def call(self, method: str, path: str, token: str = "", **body: Any) -> Any:
         answer = self._session.request(
             method,
-            self._base + path,
+            f"{self.base}/api/v1{path}",
             json=body or None,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=60,
@@ -54,52 +65,57 @@ class Api:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
+    def register(self, username: str, **more: Any) -> str:
+        """An access token."""
+        made = self.call("POST", "/auth/register", username=username, password=PASSWORD, **more)
+        token: str = made["access_token"]
+        return token
+
     def log_in(self, username: str) -> str:
         """An access token."""
         token: str = self.call("POST", "/auth/login", username=username, password=PASSWORD)["access_token"]
         return token
 
 
-def make_pairs(api: Api, count: int) -> list[Pair]:
-    return [_make_pair(api, number) for number in range(count)]
+def make_groups(api: Api, count: int, size: int = 2) -> list[Group]:
+    return [_make_group(api, number, size) for number in range(count)]
 
 
-def _make_pair(api: Api, number: int) -> Pair:
-    names = f"sender{number}", f"receiver{number}"
+def _make_group(api: Api, number: int, size: int) -> Group:
+    names = tuple(f"group{number}.{place}" for place in range(size))
     tokens = []
-    for offset, name in enumerate(names):
-        bundle = protocol.make_bundle(name, protocol.pool(2 * number + offset))
-        made = api.call("POST", "/auth/register", username=name, password=PASSWORD, keys=bundle)
-        tokens.append(made["access_token"])
-    chat = api.call("POST", "/chats", tokens[0], members=[names[1]])
+    for place, name in enumerate(names):
+        bundle = protocol.make_bundle(name, protocol.pool(2 * number + place))
+        tokens.append(api.register(name, keys=bundle))
+    chat = api.call("POST", "/chats", tokens[0], members=names[1:])
     page = api.call("GET", f"/chats/{chat['id']}/messages", tokens[0])
     key = protocol.open_wrap(protocol.pool(2 * number), chat["epoch"]["wrapped"], chat["id"], 1)
     opened = protocol.b64u(protocol.chain(page["items"]))
-    return Pair(*names, chat["id"], key, opened, 2 * number)
+    return Group(names, chat["id"], key, opened, 2 * number)
 
 
-def seal_all(pairs: list[Pair], lanes: int, messages: int) -> list[list[list[dict[str, str]]]]:
-    """pair → lane → envelopes; on all cores, since a signature takes more than a millisecond."""
+def seal_all(groups: list[Group], lanes: int, messages: int) -> list[list[list[Envelope]]]:
+    """group → lane → envelopes; on all cores, since a signature takes more than a millisecond."""
     with ProcessPoolExecutor() as pool:
-        jobs = [[pool.submit(_seal_lane, pair, messages) for _ in range(lanes)] for pair in pairs]
-        return [[job.result() for job in of_pair] for of_pair in jobs]
+        jobs = [[pool.submit(_seal_lane, group, messages) for _ in range(lanes)] for group in groups]
+        return [[job.result() for job in of_group] for of_group in jobs]
 
 
-def _seal_lane(pair: Pair, messages: int) -> list[dict[str, str]]:
+def _seal_lane(group: Group, messages: int) -> list[Envelope]:
     lane, sealed = protocol.new_lane(), []
-    keys = protocol.pool(pair.keys)
+    keys = protocol.pool(group.keys)
     for number in range(messages):
         body = f"{number} {TEXT}"[:TEXT_BYTES]
         envelope = protocol.seal_envelope(
             keys,
-            pair.key,
+            group.key,
             json.dumps({"type": "text", "body": body}, separators=(",", ":")).encode(),
-            chat=pair.chat,
+            chat=group.chat,
             epoch=1,
             id=str(uuid.uuid4()),
-            sender=pair.sender,
+            sender=group.members[0],
             lane=lane,
-            seen=(1, pair.opened),
+            seen=(1, group.opened),
         )
         lane.sent(1, envelope)
         sealed.append(envelope)

@@ -13,15 +13,19 @@ IN_ORDER = [(n + 2, SENT[n]) for n in range(4)]
 ACKED = [(n, n + 2) for n in range(4)]
 
 
-def checked(delivered, acked=ACKED):
+def checked(delivered, acked=ACKED, ordered=True):
     """What the check says of these (seq, envelope) and (number, seq)."""
     load = object.__new__(Load)  # without the sockets that made these
-    load.warm, load.envelopes, load.lanes, load.sent = 0, SENT, [Lane(None, [0, 1, 2, 3])], [0.0] * 4
+    lane = Lane("sender", [0, 1, 2, 3])
+    load.warm, load.ordered, load.envelopes, load.sent = 0, ordered, SENT, [0.0] * 4
+    load.lanes, load.lane_of = [lane], [lane] * 4
+    load.readers = {"c": ["sender", "receiver"]}
     load.acks = [(1.0, b"43/chat,%d" % n + orjson.dumps([{"ok": True, "seq": seq}])) for n, seq in acked]
-    load.delivered = [
+    texts = [
         (2.0, b"42/chat," + orjson.dumps(["message", {"seq": seq, **envelope}]))
         for seq, envelope in delivered
     ]
+    load.delivered = {"sender": [], "receiver": texts}
     return load.check(1.0)
 
 
@@ -48,6 +52,13 @@ def test_all_delivered_as_sent_gives_figures():
 def test_anything_else_gives_none(delivered, acked):
     with pytest.raises(Wrong):
         checked(delivered, acked)
+
+
+def test_order_may_be_left_to_the_reader_but_is_counted():
+    found = checked([IN_ORDER[1], IN_ORDER[0], *IN_ORDER[2:]], ordered=False)
+    assert (found["messages"], found["out_of_order"]) == (4, 1)
+    with pytest.raises(Wrong):
+        checked([IN_ORDER[1], *IN_ORDER[1:]], ordered=False)
 
 
 @pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536])
