@@ -2,20 +2,26 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 1
 PAGE := $(shell find frontend/app frontend/components frontend/hooks frontend/lib frontend/public -type f 2>/dev/null) \
 	frontend/config.js frontend/next.config.mjs
 
-.PHONY: help run dev page test check format screenshots clean
+.PHONY: help run page dist test check format screenshots clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-run: $(BIN)/.run page ## serve page, REST and Socket.IO on http://localhost:5001
-	@cd backend && exec ../$(BIN)/python app.py
+run: $(BIN)/.run page ## serve page, REST and Socket.IO on http://localhost:5001; WORKERS=4: so many, on 5001 to 5004
+	@cd backend && exec ../$(BIN)/python app.py --workers $(WORKERS)
 
 page: ## build the page if its sources changed; without Node an existing build is served, or the API alone
 	@if command -v npm >/dev/null; then $(MAKE) -s frontend/out/index.html; \
 	else echo "no Node here: the page is not built; an existing build is served, else the API alone"; fi
+
+dist: $(BIN)/python frontend/out/index.html ## one file to install, dist/chatsec-….whl, with the page inside
+	@rm -rf dist
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
 
 test: $(BIN)/.dev frontend/node_modules/.installed frontend/out/index.html ## everything: JavaScript, Python, the browser
 	cd frontend && npm test --silent
@@ -38,7 +44,7 @@ screenshots: $(BIN)/.dev frontend/out/index.html ## docs/screens anew, from the 
 	$(BIN)/python -m tests.e2e.screenshots
 
 clean: ## all that was installed or built; data/ stays
-	rm -rf $(VENV) frontend/node_modules frontend/out frontend/.next
+	rm -rf $(VENV) dist frontend/node_modules frontend/out frontend/.next
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

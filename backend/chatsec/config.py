@@ -107,10 +107,6 @@ def from_env(environ: Mapping[str, str], workers: int = 1) -> Settings:
     secret = environ.get("SECRET_KEY", "").strip()
     if mongo_uri and not secret:
         wrong.append("SECRET_KEY: must be given with MONGO_URI")
-    if redis_url and not mongo_uri:
-        wrong.append(
-            "REDIS_URL: joins workers on one MongoDB and needs MONGO_URI; the embedded store has one worker"
-        )
     if workers > 1:
         wrong += [
             f"{name}: must be given when there are several workers"
@@ -119,6 +115,10 @@ def from_env(environ: Mapping[str, str], workers: int = 1) -> Settings:
         ]
         if settings.port + workers - 1 > 65535:
             wrong.append(f"PORT: must leave room for {workers} workers up to 65535")
+    elif redis_url and not mongo_uri:
+        wrong.append(
+            "REDIS_URL: joins workers on one MongoDB and needs MONGO_URI; the embedded store has one worker"
+        )
     if secret and len(secret) < 32:
         wrong.append("SECRET_KEY: must have 32 characters or more")
     if wrong:

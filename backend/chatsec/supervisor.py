@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -29,6 +29,7 @@ FIRST_PAUSE, LONGEST_PAUSE = (
 )  # seconds before a worker is started again; it doubles while it keeps ending
 STOP_SECONDS = 15  # that workers get to answer what is under way
 WRONG_SETTINGS = 2  # a worker's status
+WORKER = (sys.executable, "-m", "chatsec.worker")
 logger = structlog.get_logger("chatsec.supervisor")
 
 
@@ -70,31 +71,35 @@ class Worker:
     started: float = 0
     pause: float = FIRST_PAUSE
 
-    def start(self, environ: Mapping[str, str], now: float) -> None:
-        command = [sys.executable, "-m", "chatsec.worker"]
+    def start(self, command: Sequence[str], environ: Mapping[str, str], now: float) -> None:
         self.process = subprocess.Popen(
             command, env={**environ, "PORT": str(self.port)}, stdin=subprocess.PIPE
         )
         self.started = now
 
-    def ended(self, now: float) -> int | None:
-        """The status of a process that is over, once; from then on it is due again after a pause."""
+    def ended(self) -> int | None:
+        """The status of its process, once, when that is over."""
         if self.process is None or (status := self.process.poll()) is None:
             return None
         with self.process:  # closes its pipe
             self.process = None
-        if now - self.started > LONGEST_PAUSE:
-            self.pause = FIRST_PAUSE
-        self.due = now + self.pause
         return status
+
+    def rest(self, now: float) -> float:
+        """Puts its next start off, each time for longer while it does not live long; answers how many seconds."""
+        pause = FIRST_PAUSE if now - self.started > LONGEST_PAUSE else self.pause
+        self.due, self.pause = now + pause, min(2 * pause, LONGEST_PAUSE)
+        return pause
 
 
 class Supervisor:
-    """Keeps a worker on each port; `environ` is what they get."""
+    """Keeps a worker on each port: `command`, with its own PORT over `environ`."""
 
-    def __init__(self, ports: range, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, ports: Iterable[int], environ: Mapping[str, str], command: Sequence[str] = WORKER
+    ) -> None:
         self._workers = [Worker(port) for port in ports]
-        self._environ = environ
+        self._environ, self._command = environ, command
         self._status: int | None = None  # how this process is to end, once it is to
         self._deadline = 0.0  # for stopping
 
@@ -116,17 +121,21 @@ class Supervisor:
             self._hear(signals)
 
     def _tend(self, worker: Worker, now: float) -> None:
-        status = worker.ended(now)
-        if status is not None and self._status is None:
-            how = f"status {status}" if status >= 0 else f"signal {-status}"
-            if status == WRONG_SETTINGS:
-                logger.error("worker cannot start, stopping all", port=worker.port, how=how)
-                self._stop(WRONG_SETTINGS)
-            else:
-                logger.warning("worker ended", port=worker.port, how=how, again_in=worker.pause)
-                worker.pause = min(2 * worker.pause, LONGEST_PAUSE)
-        if worker.process is None and self._status is None and worker.due <= now:
-            worker.start(self._environ, now)
+        status = worker.ended()
+        if self._status is not None:
+            return
+        if status == WRONG_SETTINGS:
+            logger.error("worker cannot start, stopping all", port=worker.port, how=_how(status))
+            self._stop(WRONG_SETTINGS)
+        elif status is not None:
+            logger.warning("worker ended", port=worker.port, how=_how(status), again_in=worker.rest(now))
+        elif worker.process is None and worker.due <= now:
+            try:
+                worker.start(self._command, self._environ, now)
+            except OSError as error:  # the system has no process to give
+                logger.error(
+                    "worker not started", port=worker.port, how=str(error), again_in=worker.rest(now)
+                )
 
     def _pause(self, now: float) -> float | None:
         """How long nothing is to be done, if no signal comes."""
@@ -154,6 +163,10 @@ class Supervisor:
             for worker in self._workers:
                 if worker.process:
                     worker.process.terminate()
+
+
+def _how(status: int) -> str:
+    return f"status {status}" if status >= 0 else f"signal {-status}"
 
 
 def _signals() -> socket.socket:
