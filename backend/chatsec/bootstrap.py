@@ -1,7 +1,7 @@
 """The composition root: settings in, a server that is ready to serve out. Everything is built here and handed down.
 
 Nothing else knows which adapter stands behind a port. What is built does nothing yet: `Server.start` opens the epochs
-that a crash left due, sweeps orphaned files and starts the committer; `Server.stop` answers what is under way.
+that a crash left due and starts the committer and the sweeps; `Server.stop` answers what is under way.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ from chatsec.rest import (
     presence,
 )
 from chatsec.storage import open_storage
-from chatsec.storage.files import AttachmentFiles
 from chatsec.tokens import DerivedTokens
 
 PING = 15  # seconds; interval and timeout together leave a third of the 45 s in which a crash must show
@@ -94,8 +93,7 @@ class Server:
         """What must be done before the first request, and what runs beside from then on."""
         self.committer.start()
         self.services.chats.catch_up()
-        self.services.attachments.sweep(0)
-        self.offload.start(self.services.attachments.sweep_hourly)
+        self.offload.start(self.services.attachments.sweep_hourly, self.offload)
         self.offload.start(self.services.sessions.sweep_hourly, self.offload)
         self.metrics.watch_loop(self.offload)
 
@@ -237,8 +235,7 @@ def _services(
     attachment_service = AttachmentService(
         chats=storage.chats,
         attachments=storage.attachments,
-        files=AttachmentFiles(settings.data_dir),
-        offload=offload,
+        files=storage.files,
         clock=clock,
     )
     chat_service = ChatService(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from pymongo import MongoClient
 
 from chatsec.domain.ports import Storage
 from chatsec.errors import ChatSecError
@@ -49,6 +55,26 @@ class SqliteAdapter:
         finally:
             writer.execute("PRAGMA max_page_count = 1073741823")
 
+    @contextmanager
+    def failing_files(self, after: int) -> Iterator[None]:
+        """No file gets larger than `after` times 100 KB."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (after * 100_000, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    def files(self) -> set[str]:
+        """The attachments of which anything lies there."""
+        return {path.stem for path in (self._directory / "attachments").iterdir()}
+
+    def age(self, attachment: str, seconds: float) -> None:
+        """As if it had been written so long ago."""
+        at = time.time() - seconds
+        (path,) = (self._directory / "attachments").glob(f"{attachment}*")
+        os.utime(path, (at, at))
+
     def close(self) -> None:
         for storage in self._opened:
             storage.close()
@@ -73,6 +99,14 @@ class MemoryAdapter:
             yield
         finally:
             self._offload.left = None
+
+    failing_files = failing
+
+    def files(self) -> set[str]:
+        return set(self._data.files)
+
+    def age(self, attachment: str, seconds: float) -> None:
+        self._data.files[attachment].at -= seconds
 
     def close(self) -> None:
         self.storage.close()
@@ -117,6 +151,26 @@ class MongoAdapter:
         """The database refuses from the command after the next `after` on."""
         with self.wire.failing(after):
             yield
+
+    failing_files = failing
+
+    def files(self) -> set[str]:
+        with self.database() as database:
+            chunks = database["attachments.chunks"].distinct("files_id")
+            return {*chunks, *database["attachments.files"].distinct("_id")}
+
+    def age(self, attachment: str, seconds: float) -> None:
+        with self.database() as database:
+            files = database["attachments.files"]
+            doc = files.find_one({"_id": attachment})
+            at = doc["uploadDate"] - timedelta(seconds=seconds)
+            files.update_one({"_id": attachment}, {"$set": {"uploadDate": at}})
+
+    @contextmanager
+    def database(self) -> Iterator[Any]:
+        """The database itself, past the store."""
+        with MongoClient[dict[str, Any]](self.uri) as client:
+            yield client.get_default_database()
 
     def close(self) -> None:
         for storage in self._opened:

@@ -7,12 +7,14 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from pymongo import MongoClient
 
 from tests.support.client import User
-from tests.support.server import ServerProcess
+from tests.support.server import ServerProcess, store_env
 
 MIB = 1 << 20
 MOST = 100 * MIB
@@ -37,6 +39,17 @@ def memory(server: ServerProcess) -> int:
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
+
+
+def stored(server: ServerProcess) -> set[str]:
+    """What there is of attachments, whole or not: files on the disk, or chunks and documents in GridFS."""
+    if uri := store_env(server.data_dir).get("MONGO_URI"):
+        assert not (server.data_dir / "data" / "attachments").exists()
+        with MongoClient[dict[str, Any]](uri) as client:
+            database = client.get_default_database()
+            chunks = database["attachments.chunks"].distinct("files_id")
+            return {*chunks, *database["attachments.files"].distinct("_id")}
+    return {path.name for path in (server.data_dir / "data" / "attachments").iterdir()}
 
 
 def post(alice: User, url: str, data: object, **headers: str) -> requests.Response:
@@ -126,8 +139,7 @@ def test_a_body_without_end_is_cut(server: ServerProcess, alice: User, url: str,
 
 
 def test_who_goes_away_in_the_middle_leaves_nothing(server: ServerProcess, alice: User, url: str) -> None:
-    folder = server.data_dir / "data" / "attachments"
-    before = sorted(folder.iterdir())
+    before = stored(server)
     for head, body in (
         ("Content-Length: 1000000", b"x" * 70_000),
         ("Transfer-Encoding: chunked", b"fffff\r\n" + b"x" * 70_000),
@@ -139,9 +151,9 @@ def test_who_goes_away_in_the_middle_leaves_nothing(server: ServerProcess, alice
             while connection.recv(4096):
                 pass
     deadline = time.monotonic() + 10
-    while sorted(folder.iterdir()) != before and time.monotonic() < deadline:
+    while stored(server) != before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert sorted(folder.iterdir()) == before
+    assert stored(server) == before
 
 
 def test_other_people_are_served_meanwhile(server: ServerProcess, alice: User, bob: User, url: str) -> None:

@@ -1,6 +1,6 @@
 """Attachments: ciphertext that members put beside a chat, taken in and given out as a stream (protocol §5, end).
 
-    AttachmentService(chats=…, attachments=…, files=…, offload=…, clock=…)
+    AttachmentService(chats=…, attachments=…, files=…, clock=…)
 
 Only members may, at the time of asking; to everyone else a chat and its attachments are `not_found`. Over 100 MiB is
 `too_large`, said before the rest is read. Ids are made here and nothing that a client sends becomes part of a path. A
@@ -13,15 +13,16 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from itertools import islice
 
 from chatsec.domain.models import Attachment
-from chatsec.domain.ports import AttachmentStore, ChatStore, CiphertextFiles, Clock, Offload
+from chatsec.domain.ports import AttachmentStore, ChatStore, CiphertextFiles, Clock, Offload, StoredFile
 from chatsec.errors import ChatSecError, invalid
 
 MAX_ATTACHMENT = 100 * 1024 * 1024
 PART = 256 * 1024  # bytes read or written in one go
 SWEEP_PAUSE = 3600.0
+GROUP = 500  # files asked for at once
 
 logger = logging.getLogger(__name__)
 
@@ -29,16 +30,14 @@ logger = logging.getLogger(__name__)
 class Download:
     """An attachment that is open for reading; whoever gets one closes it."""
 
-    def __init__(self, attachment: Attachment, file: BinaryIO, offload: Offload) -> None:
+    def __init__(self, attachment: Attachment, file: StoredFile) -> None:
         self.attachment = attachment
         self._file = file
-        self._offload = offload
 
     def parts(self, start: int, stop: int) -> Iterator[bytes]:
         """The bytes start … stop − 1."""
-        self._offload.run(self._file.seek, start)
         while start < stop:
-            part = self._offload.run(self._file.read, min(PART, stop - start))
+            part = self._file.read(start, min(PART, stop - start))
             if not part:
                 raise ChatSecError("unavailable", "the attachment is shorter than it was")
             start += len(part)
@@ -55,13 +54,11 @@ class AttachmentService:
         chats: ChatStore,
         attachments: AttachmentStore,
         files: CiphertextFiles,
-        offload: Offload,
         clock: Clock,
     ) -> None:
         self._chats = chats
         self._attachments = attachments
         self._files = files
-        self._offload = offload
         self._clock = clock
 
     def upload(self, username: str, chat: str, parts: Iterable[bytes], declared: int | None) -> Attachment:
@@ -78,7 +75,7 @@ class AttachmentService:
         try:
             self._attachments.create(stored)
         except ChatSecError:
-            self._offload.run(self._files.remove, attachment)
+            self._files.remove(attachment)
             raise
         return stored
 
@@ -88,33 +85,34 @@ class AttachmentService:
         found = self._attachments.get(chat, attachment)
         if found is None:
             raise ChatSecError("not_found")
-        return Download(found, self._offload.run(self._files.open, found.id), self._offload)
+        return Download(found, self._files.open(found.id))
 
     def forget(self, attachments: Iterable[str]) -> None:
         """The files of an erased chat go at once."""
         for attachment in attachments:
-            self._offload.run(self._files.remove, attachment)
+            self._files.remove(attachment)
 
     def sweep(self, age: float = SWEEP_PAUSE) -> int:
         """Removes orphans and unfinished uploads that are older than `age` seconds; answers how many.
 
-        At the start of the only process `age` may be 0: nothing is on its way in.
+        Younger ones may be on their way in, here or through another worker.
         """
-        # Files before ids: what was stored in between is in neither or in both, never a file without an id.
-        files = self._offload.run(self._files.older_than, age)
-        known = self._attachments.all_ids()
-        orphans = [one for one in files if one not in known]
-        self.forget(orphans)
-        return len(orphans) + self._offload.run(self._files.drop_unfinished, age)
+        swept = self._files.drop_unfinished(age)
+        files = self._files.older_than(age)
+        while group := list(islice(files, GROUP)):
+            orphans = set(group) - self._attachments.known(group)
+            self.forget(orphans)
+            swept += len(orphans)
+        return swept
 
-    def sweep_hourly(self) -> None:
+    def sweep_hourly(self, offload: Offload) -> None:
         """For ever; to be started beside."""
         while True:
-            self._offload.sleep(SWEEP_PAUSE)
             try:
                 self.sweep()
             except ChatSecError as error:
                 logger.warning("attachments cannot be swept: %s", error)
+            offload.sleep(SWEEP_PAUSE)
 
     def _require_member(self, username: str, chat: str) -> None:
         head = self._chats.head(chat)
@@ -122,19 +120,19 @@ class AttachmentService:
             raise ChatSecError("not_found")
 
     def _write(self, attachment: str, parts: Iterable[bytes]) -> int:
-        file = self._offload.run(self._files.begin, attachment)
+        file = self._files.begin(attachment)
         size = 0
         try:
             for part in parts:
                 size += len(part)
                 if size > MAX_ATTACHMENT:
                     raise _too_large()
-                self._offload.run(file.write, part)
+                file.write(part)
             if size == 0:
                 raise invalid("body", "must not be empty")
-            self._offload.run(file.keep)
+            file.keep()
         finally:
-            self._offload.run(file.drop)
+            file.drop()
         return size
 
 

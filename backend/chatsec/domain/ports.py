@@ -7,8 +7,8 @@ one contract suite (tests/contract).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, BinaryIO, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from chatsec.domain.models import (
     Account,
@@ -174,7 +174,8 @@ class AttachmentStore(Protocol):
 
     def get(self, chat: str, attachment: str) -> Attachment | None: ...
 
-    def all_ids(self) -> set[str]: ...
+    def known(self, attachments: Iterable[str]) -> set[str]:
+        """Which of these ids there are."""
 
 
 class Storage(Protocol):
@@ -197,6 +198,9 @@ class Storage(Protocol):
 
     @property
     def attachments(self) -> AttachmentStore: ...
+
+    @property
+    def files(self) -> CiphertextFiles: ...
 
     def ping(self) -> None:
         """Raises `unavailable` unless the store can be read and written now."""
@@ -246,28 +250,37 @@ class UploadFile(Protocol):
     def write(self, part: bytes) -> None: ...
 
     def keep(self) -> None:
-        """Durable and in place when it returns."""
+        """Durable and in place when it returns; `unavailable` if any of it was lost, or swept, on the way."""
 
     def drop(self) -> None:
         """Leaves nothing behind; does nothing after `keep`."""
 
 
-class CiphertextFiles(Protocol):
-    """Where attachments' ciphertext lies, by ids that the server made. Blocks: called through `Offload`.
+class StoredFile(Protocol):
+    """Ciphertext that is open for reading; whoever gets one closes it."""
 
-    `unavailable` when the disk fails.
+    def read(self, start: int, size: int) -> bytes:
+        """Some of what begins at `start`, at most `size` bytes; none when it has ended."""
+
+    def close(self) -> None: ...
+
+
+class CiphertextFiles(Protocol):
+    """Where attachments' ciphertext lies, by ids that the server made.
+
+    All of it waits without holding the loop, and is `unavailable` when what it lies on fails.
     """
 
     def begin(self, attachment: str) -> UploadFile: ...
 
-    def open(self, attachment: str) -> BinaryIO:
-        """For reading; `not_found` if it is not there."""
+    def open(self, attachment: str) -> StoredFile:
+        """`not_found` if it is not there."""
 
     def remove(self, attachment: str) -> None:
         """Whether it is there or not."""
 
-    def older_than(self, seconds: float) -> list[str]:
-        """Ids of the files last written so long ago."""
+    def older_than(self, seconds: float) -> Iterator[str]:
+        """Ids of the files that were kept so long ago."""
 
     def drop_unfinished(self, seconds: float) -> int:
         """Removes uploads that nobody has written to for so long; answers how many."""

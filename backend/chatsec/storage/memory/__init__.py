@@ -10,6 +10,7 @@ from chatsec.storage.memory.accounts import MemoryAccounts
 from chatsec.storage.memory.attachments import MemoryAttachments
 from chatsec.storage.memory.chats import MemoryChats
 from chatsec.storage.memory.data import Handle, MemoryData
+from chatsec.storage.memory.files import MemoryFiles
 from chatsec.storage.memory.keys import MemoryKeys
 from chatsec.storage.memory.log import MemoryLog
 from chatsec.storage.memory.sessions import MemorySessions
@@ -32,6 +33,7 @@ class MemoryStorage:
         self.chats = MemoryChats(handle)
         self.log = MemoryLog(handle)
         self.attachments = MemoryAttachments(handle)
+        self.files = MemoryFiles(handle)
 
     def ping(self) -> None:
         with self._handle.step():

@@ -1,6 +1,8 @@
-"""Attachments in memory: whose ciphertext there is. The ciphertext itself lies in files."""
+"""Attachments in memory: whose ciphertext there is. The ciphertext itself lies in `files`."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from chatsec.domain.models import Attachment
 from chatsec.errors import ChatSecError
@@ -26,6 +28,6 @@ class MemoryAttachments:
             found = data.attachments.get(attachment)
         return found if found and found.chat == chat else None
 
-    def all_ids(self) -> set[str]:
+    def known(self, attachments: Iterable[str]) -> set[str]:
         with self._handle.step() as data:
-            return set(data.attachments)
+            return data.attachments.keys() & attachments

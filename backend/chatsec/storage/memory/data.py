@@ -46,6 +46,15 @@ class ChatTable:
 
 
 @dataclass(slots=True)
+class StoredBytes:
+    """An attachment's ciphertext: `at` is the time of the last write to it, in seconds."""
+
+    at: float
+    parts: bytes = b""
+    kept: bool = False
+
+
+@dataclass(slots=True)
 class MemoryData:
     """All tables. A chat's table is looked up by its id; after an erasure the same id would be another table."""
 
@@ -54,6 +63,7 @@ class MemoryData:
     sessions: dict[str, Session] = field(default_factory=dict)
     chats: dict[str, ChatTable] = field(default_factory=dict)
     attachments: dict[str, Attachment] = field(default_factory=dict)
+    files: dict[str, StoredBytes] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
 
 

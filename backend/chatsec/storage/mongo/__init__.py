@@ -13,6 +13,7 @@ from chatsec.storage.mongo.accounts import MongoAccounts
 from chatsec.storage.mongo.attachments import MongoAttachments
 from chatsec.storage.mongo.chats import MongoChats
 from chatsec.storage.mongo.database import Database
+from chatsec.storage.mongo.files import MongoFiles
 from chatsec.storage.mongo.keys import MongoKeys
 from chatsec.storage.mongo.log import MongoLog
 from chatsec.storage.mongo.sessions import MongoSessions
@@ -29,6 +30,7 @@ class MongoStorage:
         self.log = MongoLog(database, offload)
         self.chats = MongoChats(database)
         self.attachments = MongoAttachments(database)
+        self.files = MongoFiles(database)
         self.chats.finish_erasures()
 
     def ping(self) -> None:

@@ -1,6 +1,8 @@
-"""Attachments in MongoDB: whose ciphertext there is. The ciphertext itself lies in files."""
+"""Attachments in MongoDB: whose ciphertext there is. The ciphertext itself lies in `files`."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from chatsec.domain.models import Attachment
 from chatsec.errors import ChatSecError
@@ -43,5 +45,7 @@ class MongoAttachments:
         return Attachment(attachment, chat, doc["username"], doc["size"], doc["created_at"])
 
     @reaching
-    def all_ids(self) -> set[str]:
-        return {doc["_id"] for doc in self._db.attachments.find({}, {"_id": 1})}
+    def known(self, attachments: Iterable[str]) -> set[str]:
+        return {
+            doc["_id"] for doc in self._db.attachments.find({"_id": {"$in": list(attachments)}}, {"_id": 1})
+        }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -83,6 +84,9 @@ class Database:
         self.wraps = database["wraps"]
         self.marks = database["marks"]
         self.attachments = database["attachments"]
+        self.files = database["attachments.files"]
+        # What is written before a journaled write is journaled with it: see `files`.
+        self.chunks = database["attachments.chunks"].with_options(write_concern=WriteConcern(w=1))
         self.hints = self.chats.with_options(write_concern=WriteConcern(w=1))
         self._touched = database["touched"]
 
@@ -90,6 +94,12 @@ class Database:
     def touch(self) -> None:
         """Journals a write, and with it all that was written before; `unavailable` if it cannot."""
         self._touched.update_one({"_id": "touched"}, {"$set": {"by": ObjectId()}}, upsert=True)
+
+    @reaching
+    def now(self) -> datetime:
+        """By the server's clock, which all writers share."""
+        now: datetime = self._client.admin.command("hello")["localTime"]
+        return now
 
     def close(self) -> None:
         self._client.close()

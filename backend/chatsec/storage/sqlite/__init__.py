@@ -1,4 +1,5 @@
-"""The embedded store: one SQLite file, for one process: another one on the same file is refused with `unavailable`.
+"""The embedded store: one SQLite file, and beside it a folder of attachments, for one process: another one on the same
+file is refused with `unavailable`.
 
 The port's contract is in `chatsec.domain.ports`.
 """
@@ -16,6 +17,7 @@ from chatsec.storage.sqlite.accounts import SqliteAccounts
 from chatsec.storage.sqlite.attachments import SqliteAttachments
 from chatsec.storage.sqlite.chats import SqliteChats
 from chatsec.storage.sqlite.database import Database
+from chatsec.storage.sqlite.files import DiskFiles
 from chatsec.storage.sqlite.keys import SqliteKeys
 from chatsec.storage.sqlite.log import SqliteLog
 from chatsec.storage.sqlite.sessions import SqliteSessions
@@ -33,6 +35,7 @@ class SqliteStorage:
         self.log = SqliteLog(database)
         self.chats = SqliteChats(database, self.log)
         self.attachments = SqliteAttachments(database)
+        self.files = DiskFiles(path.with_name("attachments"), offload)
 
     def ping(self) -> None:
         self._database.write(_touch)

@@ -1,8 +1,10 @@
-"""Attachments in SQLite: whose ciphertext there is. The ciphertext itself lies in files."""
+"""Attachments in SQLite: whose ciphertext there is. The ciphertext itself lies in `files`."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 
 from chatsec.domain.models import Attachment
 from chatsec.errors import ChatSecError
@@ -45,7 +47,9 @@ class SqliteAttachments:
 
         return self._database.read(read)
 
-    def all_ids(self) -> set[str]:
+    def known(self, attachments: Iterable[str]) -> set[str]:
+        wanted = json.dumps(list(attachments))
+        query = "SELECT id FROM attachments WHERE id IN (SELECT value FROM json_each(?))"
         return self._database.read(
-            lambda connection: {one for (one,) in connection.execute("SELECT id FROM attachments")}
+            lambda connection: {one for (one,) in connection.execute(query, (wanted,))}
         )
