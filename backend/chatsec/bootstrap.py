@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import socketio
 from apiflask import APIFlask
@@ -52,6 +53,9 @@ from chatsec.rest import (
 from chatsec.storage import open_storage
 from chatsec.tokens import DerivedTokens
 
+if TYPE_CHECKING:
+    from chatsec.cluster.workers import Workers
+
 PING = 15  # seconds; interval and timeout together leave a third of the 45 s in which a crash must show
 GOODBYE = 3  # seconds that clients get to take what was queued for them, at the end
 MAX_PACKET = 256 * 1024  # bytes
@@ -88,9 +92,12 @@ class Server:
     committer: Committer
     offload: Offload
     metrics: Metrics
+    workers: Workers | None  # the others, where there may be some
 
     def start(self) -> None:
         """What must be done before the first request, and what runs beside from then on."""
+        if self.workers is not None:
+            self.workers.start()
         self.committer.start()
         self.services.chats.catch_up()
         self.offload.start(self.services.attachments.sweep_hourly, self.offload)
@@ -103,6 +110,8 @@ class Server:
         self._say_goodbye()
         self.services.presence.close()
         self.storage.close()
+        if self.workers is not None:
+            self.workers.stop()
 
     def _say_goodbye(self) -> None:
         """Closes every socket. Engine.IO waits until what is queued for a client is written, which never comes true
@@ -136,15 +145,19 @@ def build(
     clock = clock or SystemClock()
     storage = storage or open_storage(settings.data_dir, settings.mongo_uri, offload)
     metrics = Metrics()
-    limits = Limits(clock, enabled=settings.rate_limits)
+    workers = _workers(settings.redis_url, offload)
+    limits = Limits(clock, enabled=settings.rate_limits, shared=workers.buckets if workers else None)
     tokens = DerivedTokens(secret_key=settings.secret_key, clock=clock)
-    sio = _socketio(settings, async_mode)
-    gateway = Gateway(sio)
+    sio = _socketio(settings, async_mode, workers)
+    gateway = Gateway(sio, workers.tell_ended if workers else None)
     connections = Connections(sio, tokens, storage.sessions)
     gateway.attach(connections)
+    if workers is not None:
+        workers.attach(connections, storage.sessions)
+        metrics.watch_redis(workers.is_up, lambda: workers.link.dropped)
     committer = Committer(storage.log, offload, clock)
     services = _services(settings, offload, storage, clock, limits, tokens, gateway, committer, random)
-    _register_events(sio, connections, services, limits, metrics)
+    _register_events(sio, connections, services, limits, metrics, gateway)
     site = page.open_site(settings.page_dir, (settings.api_url, settings.socket_url))
     app = create_app(
         [
@@ -166,6 +179,7 @@ def build(
                 version=__version__,
                 key_mode=settings.chat_key_mode,
                 registration=settings.registration,
+                redis_is_up=workers.is_up if workers else lambda: True,
             ),
             *([site.blueprint()] if site else []),
         ],
@@ -178,10 +192,19 @@ def build(
     )
     log.install(app, metrics)
     app.wsgi_app = socketio.WSGIApp(sio, app.wsgi_app)  # type: ignore[method-assign]
-    return Server(app, sio, services, storage, committer, offload, metrics)
+    return Server(app, sio, services, storage, committer, offload, metrics, workers)
 
 
-def _socketio(settings: Settings, async_mode: str) -> socketio.Server:
+def _workers(redis_url: str, offload: Offload) -> Workers | None:
+    """What joins this process to others; the only worker does not even load it."""
+    if not redis_url:
+        return None
+    from chatsec.cluster.workers import Workers
+
+    return Workers(redis_url, offload)
+
+
+def _socketio(settings: Settings, async_mode: str, workers: Workers | None) -> socketio.Server:
     """Flask-SocketIO's server; its Flask context for every event is a third of an event's cost and not wanted."""
     sio = SocketIO()
     sio.init_app(
@@ -197,6 +220,7 @@ def _socketio(settings: Settings, async_mode: str) -> socketio.Server:
         cors_allowed_origins=_own_or_listed(settings.cors_origins),
         logger=False,
         engineio_logger=False,
+        **({"client_manager": workers.fanout} if workers else {}),
     )
     return sio.server
 
@@ -288,7 +312,12 @@ def _services(
 
 
 def _register_events(
-    sio: socketio.Server, connections: Connections, services: Services, limits: Limits, metrics: Metrics
+    sio: socketio.Server,
+    connections: Connections,
+    services: Services,
+    limits: Limits,
+    metrics: Metrics,
+    gateway: Gateway,
 ) -> None:
     handlers = {
         "message:send": partial(message_events.send, services.messages),
@@ -303,7 +332,7 @@ def _register_events(
     def opened(connection: Connection) -> None:
         metrics.sockets.inc()
         people = services.presence.connect(connection.username, connection.sid)
-        sio.emit("presence:list", list(people), to=connection.sid, namespace="/chat")
+        gateway.presence_list(people, connection.sid)
 
     def closed(connection: Connection) -> None:
         metrics.sockets.dec()

@@ -71,6 +71,17 @@ class Metrics:
         """Starts measuring."""
         offload.start(self._watch, offload)
 
+    def watch_redis(self, up: Callable[[], float], dropped: Callable[[], float]) -> None:
+        """Shows the link to Redis, where there is one."""
+        link = Gauge("chatsec_redis_up", "Whether the link to Redis is up", registry=self.registry)
+        link.set_function(up)
+        lost = Gauge(
+            "chatsec_redis_dropped",
+            "Messages to other workers that could not be sent",
+            registry=self.registry,
+        )
+        lost.set_function(dropped)
+
     def look(self, late: float) -> None:
         """The loop turned so many seconds too late."""
         now = self._monotonic()

@@ -79,6 +79,7 @@ class Link:
         self._own = orjson.dumps([self.worker])[:-1]  # how what this worker told begins
         self._waiting: deque[tuple[bytes, bytes]] = deque()
         self._bytes = 0
+        self._sending = False
         self._wake: Signal | None = None
         self._losses = 0
         self._unsent = False  # something that others should know is lost
@@ -92,7 +93,11 @@ class Link:
         self._offload.start(self._keep_sending)
 
     def close(self) -> None:
-        """Both greenlets end within a second; what waits is not sent."""
+        """Sends what waits, for which it waits a second at most. Both greenlets end within another."""
+        for _ in range(20):
+            if not self.up or not (self._waiting or self._sending):
+                break
+            self._offload.sleep(0.05)
         self._closed = True
         self.up = False
         self._rouse()
@@ -253,8 +258,10 @@ class Link:
         while not self._closed:
             wake = self._wake = self._offload.event()  # before looking, or a wake-up could be missed
             if not self._waiting:
+                self._sending = False
                 wake.wait()
             self._wake = None
+            self._sending = True
             batch = self._take()
             losses = self._losses
             try:

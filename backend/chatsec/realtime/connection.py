@@ -5,6 +5,7 @@ Refused, with `unauthorized`: no token, a bad or expired one, one of a session t
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,11 +68,28 @@ class Connections:
         """Forgets a socket that is gone."""
         return self._open.pop(sid, None)
 
+    def session_ids(self) -> set[str]:
+        """Of the open sockets."""
+        return {connection.session_id for connection in self._open.values()}
+
     def cut(self, session_id: str) -> None:
         """Ends every socket of a session that has ended, after telling it so."""
         room = session_room(session_id)
-        self._sio.emit("session:revoked", {}, to=room, namespace=NAMESPACE)
+        self._sio.emit("session:revoked", {}, to=room, namespace=NAMESPACE, ignore_queue=True)
         for sid, eio_sid in list(self._sio.manager.get_participants(NAMESPACE, room)):
-            self._sio.disconnect(sid, namespace=NAMESPACE)
+            self._sio.disconnect(sid, namespace=NAMESPACE, ignore_queue=True)
             # From beside: closing waits until what is queued for the client is written.
             self._sio.start_background_task(self._sio.eio.disconnect, eio_sid)
+
+    def hang_up(self, within: float) -> None:
+        """Closes the sockets that are open now, each at a moment of its own in about `within` seconds.
+
+        Only their transport, without leaving the namespace: a client then comes back by itself, which it does not
+        after being told to go.
+        """
+        sids = list(self._open)
+        random.shuffle(sids)
+        for sid in sids:
+            self._sio.sleep(2 * within * random.random() / len(sids))
+            if eio_sid := self._sio.manager.eio_sid_from_sid(sid, NAMESPACE):
+                self._sio.start_background_task(self._sio.eio.disconnect, eio_sid)

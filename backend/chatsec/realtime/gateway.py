@@ -1,12 +1,13 @@
 """What has become true, told to those whom it concerns: the domain's `Publisher` on Socket.IO.
 
 Rooms are per user and per session, never per chat: who is told is decided by the members of that moment, so that a
-removal works at once. A packet is encoded once, whoever gets it.
+removal works at once. A packet is encoded once, whoever gets it. Other workers' sockets are reached by the same emits;
+what each worker tells its own alone is presence, and the end of a session, of which it tells the other workers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -22,8 +23,10 @@ SLICE = 10  # views of a Chat, up to 40 KB each, between two turns of the loop
 
 
 class Gateway:
-    def __init__(self, sio: socketio.Server) -> None:
+    def __init__(self, sio: socketio.Server, cut_elsewhere: Callable[[str], None] | None = None) -> None:
+        """`cut_elsewhere(session id)`, where there are other workers."""
         self._sio = sio
+        self._cut_elsewhere = cut_elsewhere
         self._connections: Connections | None = None
 
     def attach(self, connections: Connections) -> None:
@@ -71,20 +74,28 @@ class Gateway:
     def session_ended(self, session_id: str) -> None:
         if self._connections is not None:
             self._connections.cut(session_id)
+        if self._cut_elsewhere is not None:
+            self._cut_elsewhere(session_id)
 
     def presence_list(self, people: Sequence[Json], sid: str) -> None:
-        self._sio.emit("presence:list", list(people), to=sid, namespace=NAMESPACE)
+        self._sio.emit("presence:list", list(people), to=sid, namespace=NAMESPACE, ignore_queue=True)
 
     def presence(self, changes: Sequence[Json], usernames: Iterable[str], skip_sids: Collection[str]) -> None:
-        self._emit("presence", list(changes), usernames, list(skip_sids))
+        self._emit("presence", list(changes), usernames, list(skip_sids), own=True)
 
     def presence_to(self, changes: Sequence[Json], sids: Iterable[str]) -> None:
         if to := list(sids):
-            self._sio.emit("presence", list(changes), to=to, namespace=NAMESPACE)
+            self._sio.emit("presence", list(changes), to=to, namespace=NAMESPACE, ignore_queue=True)
 
     def _emit(
-        self, event: str, data: Any, usernames: Iterable[str], skip_sid: str | list[str] | None = None
+        self,
+        event: str,
+        data: Any,
+        usernames: Iterable[str],
+        skip_sid: str | list[str] | None = None,
+        own: bool = False,
     ) -> None:
+        """`own`: to this worker's sockets only."""
         rooms = [user_room(username) for username in usernames]
         if rooms:
-            self._sio.emit(event, data, to=rooms, skip_sid=skip_sid, namespace=NAMESPACE)
+            self._sio.emit(event, data, to=rooms, skip_sid=skip_sid, namespace=NAMESPACE, ignore_queue=own)

@@ -37,9 +37,10 @@ def blueprint(
     version: str,
     key_mode: str,
     registration: str,
+    redis_is_up: Callable[[], bool] = lambda: True,
     name: str = "Chat-Sec",
 ) -> APIBlueprint:
-    """`ping` is the store's; it raises `unavailable`."""
+    """`ping` is the store's; it raises `unavailable`. `redis_is_up` where there are several workers."""
     bp = APIBlueprint("ops", __name__, tag="server")
     ready = _Once(ping)
 
@@ -50,9 +51,12 @@ def blueprint(
 
     @bp.get("/readyz")
     def is_ready() -> Json:
-        """Whether the store can be read and written: 503 with the reason if not."""
+        """Whether the store can be read and written: 503 with the reason if not.
+
+        `degraded` is ready too: without Redis this worker serves all but what only other workers could tell it.
+        """
         ready()
-        return {"status": "ready"}
+        return {"status": "ready"} if redis_is_up() else {"status": "degraded", "redis": "down"}
 
     @bp.get("/metrics")
     @gives(PROMETHEUS)

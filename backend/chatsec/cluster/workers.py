@@ -1,0 +1,58 @@
+"""What joins this worker to the others, in one: built before the sockets are, attached to them, started, left.
+
+workers = Workers(url, offload)      # opens nothing
+socketio.Server(client_manager=workers.fanout)
+workers.attach(sockets, sessions)
+workers.start()
+"""
+
+from __future__ import annotations
+
+from chatsec.cluster.fanout import Fanout
+from chatsec.cluster.limits import RedisBuckets
+from chatsec.cluster.link import Link
+from chatsec.cluster.outage import Outage, Sockets
+from chatsec.domain.models import Json
+from chatsec.domain.ports import Offload, SessionStore
+
+CUT = "cut"  # the kind of what is told of a session that has ended
+START_SECONDS = 2.0  # that Redis gets to answer before the first socket comes
+
+
+class Workers:
+    def __init__(self, url: str, offload: Offload) -> None:
+        self._offload = offload
+        self._outage: Outage | None = None
+        self.link = Link(url, offload)
+        self.fanout = Fanout(self.link)
+        self.buckets = RedisBuckets(self.link)
+
+    def attach(self, sockets: Sockets, sessions: SessionStore) -> None:
+        """The sockets of this worker, and where their sessions are looked up. Once, before `start`."""
+
+        def cut(worker: str, fact: Json) -> None:
+            sockets.cut(fact["session"])
+
+        self._outage = Outage(self.link, self._offload, sessions, sockets)
+        self.link.on(CUT, cut)
+
+    def start(self) -> None:
+        """Returns when the link is up, or Redis has had its time: this worker does not need it to begin."""
+        assert self._outage is not None  # attached
+        self.link.start()
+        self._outage.start()
+        for _ in range(int(START_SECONDS / 0.05)):
+            if self.link.up:
+                break
+            self._offload.sleep(0.05)
+
+    def is_up(self) -> bool:
+        return self.link.up
+
+    def tell_ended(self, session_id: str) -> None:
+        """The other workers cut its sockets."""
+        self.link.tell(CUT, {"session": session_id})
+
+    def stop(self) -> None:
+        """Last of all: what waits is sent first."""
+        self.link.close()

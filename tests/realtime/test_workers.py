@@ -1,0 +1,238 @@
+"""Two workers on one store and one Redis: what is said to one reaches the sockets of both, once, and nobody else's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.client import ApiError, LiveClient, User
+from tests.support.mongo import shared
+from tests.support.redis import RedisProcess
+from tests.support.server import ServerProcess
+
+CUT = 2  # seconds in which a revoked session's sockets are gone (protocol §6)
+WAIT = 20.0
+Here = Callable[..., User]
+Connect = Callable[[User], LiveClient]
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + WAIT
+    while not true():
+        assert time.monotonic() < deadline, f"not within {WAIT} s: {what}"
+        time.sleep(0.02)
+
+
+def readyz(server: ServerProcess) -> tuple[int, object]:
+    answer = requests.get(f"{server.url}/readyz", timeout=WAIT)
+    return answer.status_code, answer.json()
+
+
+class Pair:
+    """Two workers; `at` gives a person as a client of one of them, with a session of its own there."""
+
+    def __init__(self, folder: Path, database: str, **env: str) -> None:
+        self.redis = RedisProcess(folder).start()
+        self.workers = []
+        for name in ("a", "b"):
+            own = folder / name
+            own.mkdir()
+            self.workers.append(
+                ServerProcess(
+                    own,
+                    MONGO_URI=shared().uri(database),
+                    REDIS_URL=self.redis.url,
+                    SECRET_KEY="only-for-tests-" * 3,
+                    **env,
+                ).start()
+            )
+        self.a, self.b = self.workers
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+        self.redis.kill()
+        for worker in self.workers:
+            log = worker.log()
+            assert "Traceback" not in log and "fault in" not in log, log[-4000:]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    made = Pair(tmp_path_factory.mktemp("pair"), "workers")
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def at_a(pair: Pair) -> Iterator[Here]:
+    made: list[User] = []
+
+    def register(username: str, key_set: int) -> User:
+        made.append(User.register(pair.a.url, username, key_set))
+        return made[-1]
+
+    yield register
+    for user in made:
+        user.close()
+
+
+@pytest.fixture(scope="module")
+def alice(at_a: Here) -> User:
+    return at_a("alice", 0)
+
+
+@pytest.fixture(scope="module")
+def bob(at_a: Here) -> User:
+    return at_a("bob", 1)
+
+
+@pytest.fixture(scope="module")
+def carol(at_a: Here) -> User:
+    return at_a("carol", 2)
+
+
+def elsewhere(user: User, worker: ServerProcess) -> User:
+    """The same session, spoken to by another worker."""
+    other = User(worker.url, user.username, user.password, user.keys)
+    other.kdf, other.bundle, other._real_kdf = user.kdf, user.bundle, user._real_kdf
+    other.rest.token, other.refresh_token = user.rest.token, user.refresh_token
+    return other
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[User, ServerProcess], LiveClient]]:
+    lives: list[LiveClient] = []
+
+    def make(user: User, worker: ServerProcess) -> LiveClient:
+        live = LiveClient(worker.url, user.token)
+        lives.append(live)
+        live.next("presence:list")
+        live.clear()
+        return live
+
+    yield make
+    for live in lives:
+        live.close()
+
+
+Sockets = Callable[[User, ServerProcess], LiveClient]
+
+
+def test_all_that_happens_reaches_the_other_worker(
+    pair: Pair, alice: User, bob: User, carol: User, connect: Sockets
+) -> None:
+    chat = alice.create_chat("bob")
+    sending, phone, other = connect(alice, pair.a), connect(alice, pair.b), connect(bob, pair.b)
+
+    sent = alice.send(chat, "to everyone", live=sending)
+    assert sent["ok"]
+    assert other.message()["seq"] == phone.message()["seq"] == sent["seq"]
+
+    assert sending.call("typing", {"chat": chat, "active": True})["ok"]
+    assert other.next("typing")["username"] == phone.next("typing")["username"] == "alice"
+
+    assert other.call("message:read", {"chat": chat, "seq": sent["seq"]})["ok"]
+    assert sending.next("receipt")["read"] == phone.next("receipt")["read"] == sent["seq"]
+
+    added = connect(carol, pair.b)
+    alice.change(chat, "add", usernames=["carol"])
+    seqs = {live.event()["seq"] for live in (sending, phone, other, added)}
+    assert len(seqs) == 1, "each is told once, and the same"
+
+    elsewhere(bob, pair.b).change(chat, "leave")
+    assert other.next("chat:removed") == {"chat": chat}
+    assert sending.event()["event"]["kind"] == phone.event()["event"]["kind"] == "leave"
+
+    for live in (sending, phone, other, added):
+        live.settle()
+    assert sending.inbox["message"].empty() and sending.inbox["typing"].empty(), "not to the sending socket"
+    assert all(live.inbox["message"].empty() for live in (phone, other, added)), "not twice"
+
+
+def test_keys_reach_the_other_worker(pair: Pair, at_a: Here, alice: User, connect: Sockets) -> None:
+    dora = at_a("dora", 3)
+    chat = dora.create_chat("alice")
+    live = connect(alice, pair.b)
+    dora.rotate(dora.keys)
+    assert live.next("keys") == {"username": "dora", "version": 2}
+    assert live.event()["event"]["kind"] == "keys"
+    kinds = [item["event"]["kind"] for item in alice.history(chat)["items"] if "event" in item]
+    assert kinds == ["create", "keys"], "one epoch for the new bundle, whoever opened it"
+
+
+def test_who_is_removed_hears_nothing_more_on_any_worker(
+    pair: Pair, alice: User, bob: User, carol: User, connect: Sockets
+) -> None:
+    chat = alice.create_chat("bob", "carol")
+    bobs = [connect(bob, worker) for worker in pair.workers]
+    carols = connect(carol, pair.b)
+    there = elsewhere(carol, pair.b)
+    there.send(chat, "while bob is there")
+    for live in bobs:
+        assert live.message()
+    alice.change(chat, "remove", usernames=["bob"])
+    # At once, and by the worker that did not remove him: it must know.
+    after = there.send(chat, "without bob")
+    alice.send(chat, "and another")
+    assert carols.next("event")["seq"] < after["seq"]
+    while carols.message()["seq"] <= after["seq"]:
+        pass
+    for live in bobs:
+        assert live.next("chat:removed") == {"chat": chat}
+        live.settle()
+        assert live.inbox["message"].empty() and live.inbox["event"].empty()
+    for worker in pair.workers:
+        with pytest.raises(ApiError) as refused:
+            elsewhere(bob, worker).history(chat)
+        assert refused.value.code == "not_found"
+    assert not bobs[1].call("typing", {"chat": chat, "active": True})["ok"]
+
+
+def test_what_one_has_committed_the_other_knows_at_once(pair: Pair, alice: User, bob: User) -> None:
+    """No worker may answer from what it remembers: history, members and epoch are the store's."""
+    chat = alice.create_chat("bob")
+    there = elsewhere(bob, pair.b)
+    for number in range(10):
+        alice.send(chat, f"from a {number}")
+        assert there.send(chat, f"from b {number}")["seq"] == 2 * number + 3
+        assert alice.history(chat)["last_seq"] == 2 * number + 3
+    there.change(chat, "leave")
+    with pytest.raises(ApiError):
+        there.history(chat)
+    assert [member["username"] for member in alice.chat(chat)["members"]] == ["alice"]
+
+
+@pytest.mark.parametrize("way", ["revoked", "password"])
+def test_a_session_that_ends_on_one_is_cut_on_the_other(
+    pair: Pair, at_a: Here, way: str, connect: Sockets
+) -> None:
+    user = at_a(f"ending-{way}", 4)
+    tablet = user.log_in_again()
+    cut, kept = connect(tablet, pair.b), connect(user, pair.b)
+    if way == "revoked":
+        sessions = user.rest.get("/me/sessions")["items"]
+        other = next(one["id"] for one in sessions if not one["current"])
+        user.rest.call("DELETE", f"/me/sessions/{other}")
+    else:
+        user.change_password("another passphrase")
+    assert cut.next("session:revoked", CUT) == {}
+    assert cut.gone.wait(CUT)
+    kept.settle()
+    assert kept.inbox["session:revoked"].empty() and not kept.gone.is_set()
+    tablet.close()
+
+
+def test_an_emitter_of_python_socketio_reaches_all_workers(pair: Pair, alice: User, connect: Sockets) -> None:
+    import socketio
+
+    lives = [connect(alice, worker) for worker in pair.workers]
+    emitter = socketio.RedisManager(pair.redis.url, channel="chatsec:socketio", write_only=True)
+    emitter.emit("typing", {"from": "outside"}, namespace="/chat", room="user:alice")
+    emitter.redis.close()
+    for live in lives:
+        assert live.next("typing") == {"from": "outside"}
