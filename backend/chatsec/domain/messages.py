@@ -118,8 +118,6 @@ class MessageService:
         )
         if not epochs:  # the chat was erased meanwhile
             raise ChatSecError("not_found")
-        if not epochs:  # the chat was erased meanwhile
-            raise ChatSecError("not_found")
         items, epochs = _fit(items, epochs, from_start=after is not None)
         return Page(chat, items, chats.chain(chat, items[0].seq - 1), epochs, view.last_seq)
 

@@ -190,15 +190,21 @@ def _number(data: Json, field: str) -> int:
 
 def item_json(chat: str, seq: int, received_at: int, body: bytes, before: str | None = None) -> bytes:
     """An item as JSON: the stored body spliced in, `before` for pushed ones."""
-    head = f'{{"chat":"{chat}","seq":{seq},"received_at":"{timestamp(received_at)}",'
-    if before is not None:
-        head += f'"before":"{before}",'
-    return head.encode() + body + b"}"
+    return b"".join((_item_head(chat, seq, received_at, before), body, b"}"))
+
+
+def _item_head(chat: str, seq: int, received_at: int, before: str | None = None) -> bytes:
+    pushed = "" if before is None else f'"before":"{before}",'
+    return f'{{"chat":"{chat}","seq":{seq},"received_at":"{timestamp(received_at)}",{pushed}'.encode()
 
 
 def page_json(page: Page) -> bytes:
-    """A page of history (§6): stored bytes joined, not parsed and built again."""
-    items = b",".join(item_json(page.chat, item.seq, item.received_at, item.body) for item in page.items)
+    """A page of history (§6): stored bytes joined once, not parsed and built again."""
+    parts = [b'{"items":[']
+    for item in page.items:
+        parts += (_item_head(page.chat, item.seq, item.received_at), item.body, b"},")
+    if page.items:
+        parts[-1] = b"}"
     rest = orjson.dumps(
         {
             "before": crypto.b64u_encode(page.before),
@@ -206,4 +212,4 @@ def page_json(page: Page) -> bytes:
             "last_seq": page.last_seq,
         }
     )
-    return b'{"items":[' + items + b"]," + rest[1:]
+    return b"".join((*parts, b"],", rest[1:]))
