@@ -3,7 +3,8 @@
 A file's document is there before its chunks and goes after them, so that a crash leaves no chunk without one; until all
 is there it says that it is unfinished. Chunks are inserted without waiting for the journal: the write that finishes the
 document is journaled after them, and then they are counted, for a server that died in between may have lost some. The
-driver's own GridFS is not used: it holds 32 MiB of each upload, and reads 16 MiB at a time.
+driver's own GridFS is not used: it holds 32 MiB of each upload, and reads 16 MiB at a time. Ids are strings that the
+server made, so no query needs `$eq` to be safe from them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class MongoFiles:
     def begin(self, attachment: str) -> MongoUpload:
         new = {"filename": attachment, "length": Int64(0), "chunkSize": CHUNK, STATE: ARRIVING}
         self._db.files.update_one(
-            {"_id": {"$eq": attachment}},
+            {"_id": attachment},
             {"$setOnInsert": new, "$currentDate": {"uploadDate": True}},
             upsert=True,
         )
@@ -42,7 +43,7 @@ class MongoFiles:
 
     @reaching
     def open(self, attachment: str) -> MongoFile:
-        doc = self._db.files.find_one({"_id": {"$eq": attachment}, STATE: {"$exists": False}})
+        doc = self._db.files.find_one({"_id": attachment, STATE: {"$exists": False}})
         if doc is None:
             raise ChatSecError("not_found")
         return MongoFile(self._db, attachment, doc["chunkSize"])
@@ -99,7 +100,7 @@ class MongoUpload:
         if self._rest:
             self._insert(bytes(self._rest))
         self._update({"$set": {"length": Int64(self._length)}, "$unset": {"metadata": ""}})
-        if self._db.chunks.count_documents({"files_id": {"$eq": self._id}}) != self._chunks:
+        if self._db.chunks.count_documents({"files_id": self._id}) != self._chunks:
             raise ChatSecError("unavailable", "the store lost a part of the upload")
         self._kept = True
 
@@ -117,7 +118,7 @@ class MongoUpload:
         self._length += len(data)
 
     def _update(self, change: Doc) -> None:
-        mine = {"_id": {"$eq": self._id}, STATE: ARRIVING}
+        mine = {"_id": self._id, STATE: ARRIVING}
         updated = self._db.files.update_one(mine, change | {"$currentDate": {"uploadDate": True}})
         if not updated.matched_count:
             raise ChatSecError("unavailable", "the upload was swept")
@@ -134,7 +135,7 @@ class MongoFile:
     @reaching
     def read(self, start: int, size: int) -> bytes:
         n, skipped = divmod(start, self._chunk)
-        doc = self._db.chunks.find_one({"files_id": {"$eq": self._id}, "n": n})
+        doc = self._db.chunks.find_one({"files_id": self._id, "n": n})
         data: bytes = doc["data"] if doc else b""
         return data[skipped : skipped + size]
 
@@ -145,5 +146,5 @@ class MongoFile:
 @reaching
 def _remove(database: Database, attachment: str) -> None:
     """Chunks first: if it ends in between, the document is there to be swept."""
-    database.chunks.delete_many({"files_id": {"$eq": attachment}})
-    database.files.delete_one({"_id": {"$eq": attachment}})
+    database.chunks.delete_many({"files_id": attachment})
+    database.files.delete_one({"_id": attachment})
