@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Collection
 
 from bson import ObjectId
+from pymongo.cursor import Cursor
 
 from chatsec import crypto
 from chatsec.domain.models import Chat, ChatMember, Epoch, Head, Item, Mark
 from chatsec.errors import ChatSecError
-from chatsec.storage.mongo import heads
+from chatsec.storage.mongo import heads, items
 from chatsec.storage.mongo.database import Database, Doc, reaching
 from chatsec.storage.mongo.heads import Place
-from chatsec.storage.mongo.log import chain_at
 
 PEOPLE = 500  # accounts asked for at once
+CHATS = 500  # chats that are looked at at once
 
 
 class MongoChats:
@@ -25,17 +27,20 @@ class MongoChats:
 
     def get(self, chat: str, username: str) -> Chat | None:
         place = heads.find(self._db, chat)
-        if place is None or place.head is None or username not in place.head.members:
+        if place is None or not _is_in(place, username):
             return None
         return self._views([place], username)[0].get(username)
 
+    @reaching
     def page(self, username: str, after: str, limit: int) -> list[Chat]:
         found: list[Place] = []
-        for place in self._mine(username, after):
-            if len(found) == limit:
+        while len(found) < limit:
+            docs = self._named(username, after).limit(limit).to_list()
+            found += [place for place in heads.caught_up_all(self._db, docs) if _is_in(place, username)]
+            if len(docs) < limit:
                 break
-            found.append(place)
-        return [view[username] for view in self._views(found, username) if username in view]
+            after = docs[-1]["chat"]
+        return [view[username] for view in self._views(found[:limit], username) if username in view]
 
     def views(self, chat: str) -> dict[str, Chat]:
         place = heads.find(self._db, chat)
@@ -64,10 +69,8 @@ class MongoChats:
         no = self._no(chat)
         if no is None:
             return []
-        found = self._db.items.find(
-            {"chat": no, "seq": {"$gte": low, "$lt": high + 1}}, {"seq": 1, "at": 1, "chain": 1, "body": 1}
-        )
-        return [Item(doc["seq"], doc["at"], doc["chain"], doc["body"]) for doc in found.sort("seq")]
+        found = self._db.items.find(items.window(no, low, high), ("seq", "at", "chain", "body"))
+        return [Item(doc["seq"], doc["at"], doc["chain"], doc["body"]) for doc in found.sort("place")]
 
     @reaching
     def chain(self, chat: str, seq: int) -> bytes:
@@ -76,12 +79,12 @@ class MongoChats:
         no = self._no(chat)
         if no is None:
             raise ChatSecError("not_found")
-        return chain_at(self._db, no, seq)
+        return items.chain_at(self._db, no, seq)
 
     @reaching
     def epoch_at(self, chat: str, seq: int) -> int:
         no = self._no(chat)
-        item = self._db.items.find_one({"chat": no, "seq": seq}, {"epoch": 1}) if no else None
+        item = items.at(self._db, no, seq, "epoch") if no else None
         if item is not None:
             return int(item["epoch"])
         head = self.head(chat)
@@ -91,23 +94,27 @@ class MongoChats:
         place = heads.find(self._db, chat)
         return sorted(place.people) if place else []
 
+    @reaching
     def last_seqs(self, username: str) -> dict[str, int]:
-        return {place.chat: place.head.last_seq for place in self._mine(username) if place.head}
+        return {chat: last for chat, last, _ in self._standing(username)}
 
+    @reaching
     def peers(self, username: str) -> set[str]:
-        return {username}.union(*(place.head.members for place in self._mine(username) if place.head))
+        return {username}.union(*(members for _, _, members in self._standing(username)))
 
     @reaching
     def overdue(self, username: str | None = None) -> list[tuple[str, str]]:
-        where: Doc = {"chat": {"$exists": True}} if username is None else {"named": {"$eq": username}}
-        places = (heads.caught_up(self._db, doc) for doc in self._db.chats.find(where))
-        wrapped = [
-            (place.chat, name, member.keys)
-            for place in places
-            if place.head
-            for name, member in place.head.members.items()
-            if username in (None, name)
-        ]
+        everywhere: Doc = {"chat": {"$exists": True}}
+        found = self._db.chats.find(everywhere) if username is None else self._named(username)
+        wrapped: list[tuple[str, str, str]] = []
+        while docs := list(itertools.islice(found, CHATS)):
+            wrapped += [
+                (place.chat, name, member.keys)
+                for place in heads.caught_up_all(self._db, docs)
+                if place.head
+                for name, member in place.head.members.items()
+                if username in (None, name)
+            ]
         current: dict[str, str] = {}
         names = sorted({name for _, name, _ in wrapped})
         for at in range(0, len(names), PEOPLE):
@@ -134,17 +141,35 @@ class MongoChats:
         doc = self._db.chats.find_one({"chat": {"$eq": chat}}, {"_id": 1})
         return doc["_id"] if doc else None
 
-    def _mine(self, username: str, after: str = "") -> Iterator[Place]:
-        """The chats that `username` is in now, by id above `after`."""
+    def _named(self, username: str, after: str = "", *fields: str) -> Cursor[Doc]:
+        """The documents of the chats that `username` is in or was, by id above `after`."""
         where = {"named": {"$eq": username}, "chat": {"$gt": after}}
-        for doc in self._listed(where):
-            place = heads.caught_up(self._db, doc)
-            if place.head and username in place.head.members:
-                yield place
+        found: Cursor[Doc] = self._db.chats.find(where, fields or None)
+        return found.sort("chat")
 
-    @reaching
-    def _listed(self, where: Doc) -> list[Doc]:
-        return list(self._db.chats.find(where).sort("chat"))
+    def _standing(self, username: str) -> list[tuple[str, int, Collection[str]]]:
+        """Of the chats that `username` is in now: id, last seq, members. Reads little: it is asked at each connect."""
+        docs = self._named(username, "", "chat", "last", "state.members.username").to_list()
+        lasts = {doc["_id"]: doc["last"] for doc in docs}
+        changed = set()
+        for item in heads.above(self._db, lasts, {"chat": 1, "seq": 1, "event.kind": 1}):
+            lasts[item["chat"]] = item["seq"]
+            if "event" in item:
+                changed.add(item["chat"])
+        names = {
+            doc["_id"]: {one["username"] for one in doc["state"]["members"]} for doc in docs if "state" in doc
+        }
+        if changed:  # a moment ago: the snapshot follows at once
+            again = self._db.chats.find({"_id": {"$in": list(changed)}, "chat": {"$exists": True}})
+            for place in heads.caught_up_all(self._db, again):
+                lasts[place.no], names[place.no] = (
+                    (place.head.last_seq, set(place.head.members)) if place.head else (0, set())
+                )
+        return [
+            (doc["chat"], lasts[doc["_id"]], names[doc["_id"]])
+            for doc in docs
+            if username in names.get(doc["_id"], ())
+        ]
 
     @reaching
     def _views(self, places: list[Place], only: str | None = None) -> list[dict[str, Chat]]:
@@ -173,6 +198,10 @@ class MongoChats:
         else:
             wanted["wraps"] = {"$elemMatch": {"username": {"$eq": only}}}
         return {doc["_id"]: doc for doc in self._db.wraps.find({"_id": {"$in": attempts}}, wanted)}
+
+
+def _is_in(place: Place, username: str) -> bool:
+    return place.head is not None and username in place.head.members
 
 
 def _view(

@@ -7,9 +7,8 @@ The snapshot is a hint: where a fold starts, never what judges.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne
@@ -17,8 +16,8 @@ from pymongo.errors import DuplicateKeyError
 
 from chatsec import crypto
 from chatsec.domain import sequence
-from chatsec.domain.models import Head, Member, NewChat, NewEpoch, NewEvent, Wrap
-from chatsec.errors import ChatSecError
+from chatsec.domain.models import Head, Member, NewEvent
+from chatsec.storage.mongo import items
 from chatsec.storage.mongo.database import Database, Doc, reaching
 
 WINDOW = 256  # items that are read in one go
@@ -62,6 +61,33 @@ def caught_up(database: Database, doc: Doc) -> Place:
     return place
 
 
+def caught_up_all(database: Database, docs: Iterable[Doc]) -> list[Place]:
+    """As `caught_up` for each, with a number of questions that does not grow with theirs."""
+    places = [place_of(doc) for doc in docs]
+    by_no = {place.no: place for place in places}
+    lasts = {place.no: place.head.last_seq if place.head else 0 for place in places}
+    for doc in above(database, lasts, {"body": 0}):
+        _pass(database, by_no[doc["chat"]], doc)
+    return places
+
+
+def above(database: Database, lasts: Mapping[ObjectId, int], fields: Doc) -> list[Doc]:
+    """The items above these, in order in each chat: what lies next, then what snapshots lack at most, then the rest."""
+    found: list[Doc] = []
+    left = dict(lasts)
+    for steps in (1, BEHIND):
+        wanted = [
+            items.place_key(no, last + step) for no, last in left.items() for step in range(1, steps + 1)
+        ]
+        docs = items.at_all(database, wanted, fields) if wanted else []
+        found += docs
+        reached = {doc["chat"]: doc["seq"] for doc in docs}
+        left = {no: reached[no] for no, last in left.items() if reached.get(no) == last + steps}
+    for no, last in left.items():
+        found += database.items.find(items.window(no, last + 1, items.MOST), fields).sort("place")
+    return found
+
+
 @reaching
 def make(database: Database, chat: str, names: tuple[str, ...]) -> ObjectId:
     """The chat's document, made if it is not there, which names these people from now on."""
@@ -86,8 +112,8 @@ def catch_up(database: Database, place: Place, passed: Passed = nothing) -> None
     """Moves the fold over all items above it."""
     while True:
         low = (place.head.last_seq if place.head else 0) + 1
-        window = {"chat": place.no, "seq": {"$gte": low, "$lt": low + WINDOW}}
-        docs = list(database.items.find(window, {"body": 0}).sort("seq"))
+        window = items.window(place.no, low, low + WINDOW - 1)
+        docs = list(database.items.find(window, {"body": 0}).sort("place"))
         for doc in docs:
             before = place.head.chain if place.head else crypto.CHAIN_START
             _pass(database, place, doc)
@@ -98,7 +124,7 @@ def catch_up(database: Database, place: Place, passed: Passed = nothing) -> None
 
 
 def _pass(database: Database, place: Place, doc: Doc) -> None:
-    event = _event(database, place.chat, doc) if "event" in doc else None
+    event = items.event_of(database, place.chat, doc)
     head = sequence.follow(place.head, event, doc["at"], doc["seq"], doc["chain"])
     note(place, head, event, doc["_id"])
 
@@ -124,7 +150,7 @@ def move_snapshots(database: Database, places: list[Place]) -> None:
         moved: Doc = {"last": head.last_seq, "chain": head.chain}
         where: Doc = {"_id": place.no, "last": {"$lt": head.last_seq}}
         if place.changed:
-            moved["state"] = _state(place, head)
+            moved["state"] = state_doc(place, head)
         else:  # the members that are stored must be those that hold here
             where["state.seq"] = place.event
         updates.append(UpdateOne(where, {"$set": moved}))
@@ -159,10 +185,17 @@ def place_of(doc: Doc) -> Place:
     return Place(doc["_id"], doc["chat"], head, people, state["attempt"], state["seq"], doc["last"])
 
 
-def _state(place: Place, head: Head) -> Doc:
+def state_doc(place: Place, head: Head) -> Doc:
+    """The snapshot but for `last` and `chain`, which move with every item."""
     fields = ("name", "key_mode", "created_by", "created_at", "epoch", "opened_seq", "opened_at")
     members = [
-        {"username": name, "role": one.role, "joined_seq": one.joined_seq, "keys": one.keys, **_signing(one)}
+        {
+            "username": name,
+            "role": one.role,
+            "joined_seq": one.joined_seq,
+            "keys": one.keys,
+            "signing": items.pairs(one),
+        }
         for name, one in head.members.items()
     ]
     kept: Doc = {name: getattr(head, name) for name in fields}
@@ -170,59 +203,8 @@ def _state(place: Place, head: Head) -> Doc:
     return kept | {"seq": place.event, "members": members, "people": people, "attempt": place.attempt}
 
 
-def _signing(one: Member | Wrap) -> Doc:
-    return {"signing": [list(pair) for pair in one.signing.items()]}
-
-
 def _member(doc: Doc) -> Member:
     return Member(doc["role"], doc["joined_seq"], doc["keys"], dict(doc["signing"]))
-
-
-def event_doc(event: NewEvent) -> Doc:
-    """An event as its item holds it; the wraps of its epoch are a document of their own."""
-    made = event.chat_data
-    stored: Doc = {
-        "kind": event.kind,
-        "by": event.by,
-        "usernames": list(event.usernames),
-        "keys": event.keys,
-        "role": event.role,
-        "name": event.name,
-    }
-    if made is not None:
-        stored["made"] = {"name": made.name, "key_mode": made.key_mode, "request": made.request}
-    return stored
-
-
-def wraps_doc(attempt: ObjectId, no: ObjectId, epoch: NewEpoch) -> Doc:
-    wraps: list[dict[str, Any]] = [
-        {"username": name, "kid": one.kid, "wrapped": one.wrapped, "keys": one.keys, **_signing(one)}
-        for name, one in epoch.wraps.items()
-    ]
-    return {"_id": attempt, "chat": no, "members": sorted(epoch.wraps), "wraps": wraps}
-
-
-def _event(database: Database, chat: str, doc: Doc) -> NewEvent:
-    stored = doc["event"]
-    made = NewChat(**stored["made"]) if "made" in stored else None
-    event = NewEvent(
-        chat,
-        stored["kind"],
-        stored["by"],
-        tuple(stored["usernames"]),
-        None,
-        stored["keys"],
-        stored["role"],
-        stored["name"],
-        made,
-    )
-    if "opens" not in doc:
-        return event
-    found = database.wraps.find_one({"_id": doc["_id"]}, {"wraps.wrapped": 0, "wraps.kid": 0})
-    if found is None:  # an erasure took it after the item was read
-        raise ChatSecError("unavailable", "the chat is going away just now")
-    wraps = {one["username"]: Wrap("", "", one["keys"], dict(one["signing"])) for one in found["wraps"]}
-    return replace(event, epoch=NewEpoch(doc["opens"], wraps))
 
 
 # ---------------------------------------------------------------- erasure
@@ -232,7 +214,8 @@ def _event(database: Database, chat: str, doc: Doc) -> NewEvent:
 def purge(database: Database, no: ObjectId) -> list[str]:
     """Removes all that hangs on an erased chat's document, then it; answers the ids of its attachments."""
     files = [doc["_id"] for doc in database.attachments.find({"chat": no}, {"_id": 1})]
-    for collection in (database.items, database.wraps, database.marks, database.attachments):
+    database.items.delete_many(items.window(no, 0, items.MOST))
+    for collection in (database.wraps, database.marks, database.attachments):
         collection.delete_many({"chat": no})
     database.chats.delete_one({"_id": no, "erased": {"$exists": True}})
     return files

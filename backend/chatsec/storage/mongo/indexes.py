@@ -26,7 +26,7 @@ def make(database: Database[dict[str, Any]]) -> None:
             IndexModel([("erased", UP)], name="erased", partialFilterExpression=_where("erased")),
         ],
         "items": [
-            IndexModel([("chat", UP), ("seq", UP)], name="places", unique=True),
+            IndexModel([("place", UP)], name="places", unique=True),
             IndexModel(
                 [("chat", UP), ("from", UP), ("id", UP)],
                 name="ids",

@@ -25,7 +25,7 @@ from chatsec.domain import sequence
 from chatsec.domain.models import Appended, Head, Mark, NewEvent, NewMessage
 from chatsec.domain.ports import Offload
 from chatsec.errors import ChatSecError
-from chatsec.storage.mongo import heads
+from chatsec.storage.mongo import heads, items
 from chatsec.storage.mongo.database import Database, Doc, out_of_reach, reaching
 from chatsec.storage.mongo.heads import Place
 
@@ -69,7 +69,7 @@ class MongoLog:
     @reaching
     def known(self, chat: str, sender: str, message_id: str) -> bool:
         found = self._db.chats.find_one({"chat": {"$eq": chat}}, {"_id": 1})
-        return bool(found and self._db.items.find_one(_by_id(found["_id"], sender, message_id), {"_id": 1}))
+        return bool(found and items.by_id(self._db, found["_id"], sender, message_id, "_id"))
 
 
 class _Append:
@@ -135,7 +135,8 @@ class _Append:
             after = sequence.after(head, item, self._at)
             moved[item.chat] = after
             before = head.chain if head else crypto.CHAIN_START
-            numbered.append(_Numbered(index, place, before, after, self._doc(index, place, after)))
+            doc = items.item_doc(self._ids[index], place.no, item, after, self._at)
+            numbered.append(_Numbered(index, place, before, after, doc))
         return numbered
 
     def _judge(self, head: Head | None, item: NewMessage | NewEvent) -> ChatSecError | None:
@@ -161,35 +162,9 @@ class _Append:
                 place = self._kept[event.chat] = Place(no, event.chat)
         attempt = self._ids[index]
         if event.epoch is not None and attempt not in self._wrapped:
-            self._db.wraps.insert_one(heads.wraps_doc(attempt, place.no, event.epoch))
+            self._db.wraps.insert_one(items.wraps_doc(attempt, place.no, event.epoch))
             self._wrapped.add(attempt)
         return place
-
-    def _doc(self, index: int, place: Place, head: Head) -> Doc:
-        item = self._batch[index]
-        doc: Doc = {
-            "_id": self._ids[index],
-            "chat": place.no,
-            "seq": head.last_seq,
-            "at": self._at,
-            "chain": head.chain,
-            "epoch": head.epoch,
-            "body": self._body(index, head),
-        }
-        if isinstance(item, NewMessage):
-            doc |= {"from": item.sender, "id": _id_bytes(item.id)}
-        elif isinstance(item, NewEvent):
-            doc["event"] = heads.event_doc(item)
-            if item.epoch is not None:
-                doc["opens"] = head.epoch
-        return doc
-
-    def _body(self, index: int, head: Head) -> bytes:
-        item = self._batch[index]
-        if isinstance(item, NewEvent):
-            return sequence.event_body(item, head.epoch)
-        assert isinstance(item, NewMessage)  # marks have no place
-        return item.body
 
     # -------------------------------------------------------- inserting
 
@@ -217,12 +192,14 @@ class _Append:
             self._placed(one.index, one.place, one.before, one.head)
 
     def _placed(self, index: int, place: Place, before: bytes, head: Head) -> None:
+        item = self._batch[index]
+        assert not isinstance(item, Mark)  # they have no place
         self._used[index] = place
         self._results[index] = Appended(
             head.last_seq,
             self._at,
             before,
-            self._body(index, head),
+            items.body(item, head),
             False,
             head.members,
             head.epoch,
@@ -235,7 +212,7 @@ class _Append:
         self._catch_up(first.place)
         if self._results[first.index] is not None:
             return
-        if "seq" not in taken:
+        if "place" not in taken:
             self._answer_known(first.place)
         elif first.place.head is None or first.place.head.last_seq == was:
             self._pauses += 1  # a majority does not have what took it yet
@@ -331,16 +308,16 @@ class _Append:
         if place is None or place.head is None:
             return None
         if isinstance(item, NewMessage):
-            doc = self._db.items.find_one(_by_id(place.no, item.sender, item.id))
+            doc = items.by_id(self._db, place.no, item.sender, item.id)
             if doc is not None and doc["body"] != item.body:
                 return ChatSecError("id_conflict")
         else:
-            doc = self._db.items.find_one({"chat": place.no, "seq": 1}) if item.kind == "create" else None
-            if doc is not None and not _same_create(doc["event"], item):
+            doc = items.at(self._db, place.no, 1) if item.kind == "create" else None
+            if doc is not None and not items.same_create(doc["event"], item):
                 return None
         if doc is None:
             return None
-        before = chain_at(self._db, place.no, doc["seq"] - 1)
+        before = items.chain_at(self._db, place.no, doc["seq"] - 1)
         return Appended(doc["seq"], doc["at"], before, duplicate=True)
 
     # -------------------------------------------------------- marks
@@ -378,26 +355,3 @@ class _Append:
         else:
             self._kept[chat] = place
         return place
-
-
-def chain_at(database: Database, no: ObjectId, seq: int) -> bytes:
-    """c_seq of the chat with this document; `not_found` if it has no such item."""
-    if seq == 0:
-        return crypto.CHAIN_START
-    doc = database.items.find_one({"chat": no, "seq": seq}, {"chain": 1})
-    if doc is None:
-        raise ChatSecError("not_found")
-    return bytes(doc["chain"])
-
-
-def _by_id(no: ObjectId, sender: str, message_id: str) -> Doc:
-    return {"chat": no, "from": {"$eq": sender}, "id": {"$eq": _id_bytes(message_id)}}
-
-
-def _id_bytes(uuid: str) -> bytes:
-    return bytes.fromhex(uuid.replace("-", ""))
-
-
-def _same_create(stored: Doc, again: NewEvent) -> bool:
-    asked = again.chat_data
-    return stored["by"] == again.by and asked is not None and stored["made"]["request"] == asked.request
