@@ -1,6 +1,6 @@
 """Work that must not hold the event loop, and the loop's few primitives, behind the domain's `Offload` port.
 
-With app.py and serve.py this is all that knows eventlet; leaving eventlet means writing these three anew.
+With worker.py and serve.py this is all that knows eventlet; leaving eventlet means writing these three anew.
 """
 
 from __future__ import annotations

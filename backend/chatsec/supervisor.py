@@ -1,8 +1,8 @@
 """Several workers on consecutive ports, each a process of its own; one that ends is started anew on its port.
 
 Refuses to start, with one line for each reason, when a setting is wrong, MONGO_URI or REDIS_URL is missing, or a port is
-taken. SIGTERM or SIGINT stops all of them, the second one at once. A worker that calls its settings wrong (status 2)
-stops all: it would be so again. Each worker's standard input is a pipe that nobody writes to; its end tells the worker
+taken. SIGTERM or SIGINT stops all of them, the second one at once. A worker that finds its settings wrong (status 2)
+stops all: the next would find the same. Each worker's standard input is a pipe that nobody writes to; its end tells the worker
 that the supervisor is gone, however it went. Knows no eventlet and patches nothing.
 """
 
@@ -23,10 +23,7 @@ import structlog
 from chatsec import logs
 from chatsec.config import PACKAGE, BadSettings, environment, from_env
 
-FIRST_PAUSE, LONGEST_PAUSE = (
-    0.5,
-    10.0,
-)  # seconds before a worker is started again; it doubles while it keeps ending
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before it is started again; doubled while it keeps ending
 STOP_SECONDS = 15  # that workers get to answer what is under way
 WRONG_SETTINGS = 2  # a worker's status
 WORKER = (sys.executable, "-m", "chatsec.worker")
