@@ -107,6 +107,8 @@ class Server:
     def stop(self) -> None:
         """Answers what is under way, tells the sockets, and closes the store."""
         self.committer.drain()
+        if self.workers is not None:
+            self.workers.leave()
         self._say_goodbye()
         self.services.presence.close()
         self.storage.close()
@@ -152,11 +154,13 @@ def build(
     gateway = Gateway(sio, workers.tell_ended if workers else None)
     connections = Connections(sio, tokens, storage.sessions)
     gateway.attach(connections)
-    if workers is not None:
-        workers.attach(connections, storage.sessions)
-        metrics.watch_redis(workers.is_up, lambda: workers.link.dropped)
     committer = Committer(storage.log, offload, clock)
-    services = _services(settings, offload, storage, clock, limits, tokens, gateway, committer, random)
+    services = _services(
+        settings, offload, storage, clock, limits, tokens, gateway, committer, random, workers
+    )
+    if workers is not None:
+        workers.attach(connections, storage.sessions, services.presence)
+        metrics.watch_redis(workers.is_up, lambda: workers.link.dropped)
     _register_events(sio, connections, services, limits, metrics, gateway)
     site = page.open_site(settings.page_dir, (settings.api_url, settings.socket_url))
     app = create_app(
@@ -249,6 +253,7 @@ def _services(
     gateway: Gateway,
     committer: Committer,
     random: Callable[[int], bytes],
+    workers: Workers | None,
 ) -> Services:
     credentials = Credentials(
         storage=storage,
@@ -306,7 +311,12 @@ def _services(
         ),
         attachments=attachment_service,
         presence=PresenceService(
-            accounts=storage.accounts, chats=storage.chats, publisher=gateway, offload=offload, clock=clock
+            accounts=storage.accounts,
+            chats=storage.chats,
+            publisher=gateway,
+            offload=offload,
+            clock=clock,
+            **({"share": workers.presence.share, "linger": workers.linger} if workers else {}),
         ),
     )
 

@@ -1,9 +1,11 @@
 """What joins this worker to the others, in one: built before the sockets are, attached to them, started, left.
 
-workers = Workers(url, offload)      # opens nothing
-socketio.Server(client_manager=workers.fanout)
-workers.attach(sockets, sessions)
-workers.start()
+    workers = Workers(url, offload)      # opens nothing
+    socketio.Server(client_manager=workers.fanout)
+    workers.attach(sockets, sessions, presence)
+    workers.start() … workers.leave(), workers.stop()
+
+Whether there are other workers just now is nobody's business: one that is alone with its Redis does the same.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from chatsec.cluster.fanout import Fanout
 from chatsec.cluster.limits import RedisBuckets
 from chatsec.cluster.link import Link
 from chatsec.cluster.outage import Outage, Sockets
+from chatsec.cluster.presence import LINGER, Presence, RedisPresence
 from chatsec.domain.models import Json
 from chatsec.domain.ports import Offload, SessionStore
 
@@ -20,27 +23,32 @@ START_SECONDS = 2.0  # that Redis gets to answer before the first socket comes
 
 
 class Workers:
+    linger = LINGER
+
     def __init__(self, url: str, offload: Offload) -> None:
         self._offload = offload
         self._outage: Outage | None = None
         self.link = Link(url, offload)
         self.fanout = Fanout(self.link)
         self.buckets = RedisBuckets(self.link)
+        self.presence = RedisPresence(self.link, offload)
 
-    def attach(self, sockets: Sockets, sessions: SessionStore) -> None:
-        """The sockets of this worker, and where their sessions are looked up. Once, before `start`."""
+    def attach(self, sockets: Sockets, sessions: SessionStore, presence: Presence) -> None:
+        """The sockets of this worker, where their sessions are looked up, and who is here. Once, before `start`."""
 
         def cut(worker: str, fact: Json) -> None:
             sockets.cut(fact["session"])
 
         self._outage = Outage(self.link, self._offload, sessions, sockets)
         self.link.on(CUT, cut)
+        self.presence.attach(presence)
 
     def start(self) -> None:
         """Returns when the link is up, or Redis has had its time: this worker does not need it to begin."""
         assert self._outage is not None  # attached
         self.link.start()
         self._outage.start()
+        self.presence.start()
         for _ in range(int(START_SECONDS / 0.05)):
             if self.link.up:
                 break
@@ -52,6 +60,10 @@ class Workers:
     def tell_ended(self, session_id: str) -> None:
         """The other workers cut its sockets."""
         self.link.tell(CUT, {"session": session_id})
+
+    def leave(self) -> None:
+        """Before its sockets are closed: who goes on to another worker is not told as gone."""
+        self.presence.leave()
 
     def stop(self) -> None:
         """Last of all: what waits is sent first."""
