@@ -2,8 +2,8 @@
 
 Refuses to start, with one line for each reason, when a setting is wrong, MONGO_URI or REDIS_URL is missing, or a port is
 taken. SIGTERM or SIGINT stops all of them, the second one at once. A worker that finds its settings wrong (status 2)
-stops all: the next would find the same. Each worker's standard input is a pipe that nobody writes to; its end tells the worker
-that the supervisor is gone, however it went. Knows no eventlet and patches nothing.
+stops all: the next would find the same. Each worker's standard input is a pipe that nobody writes to; its end tells the
+worker that the supervisor is gone, however it went. Knows no eventlet and patches nothing.
 """
 
 from __future__ import annotations

@@ -49,6 +49,12 @@ def test_python_pins_are_exact() -> None:
                 assert re.fullmatch(PIN, line), line
 
 
+def test_what_builds_the_wheel_is_pinned() -> None:
+    (requires,) = re.findall(r"^requires = \[(.*)\]$", text(ROOT / "pyproject.toml"), re.MULTILINE)
+    pins = re.findall(r'"([^"]+)"', requires)
+    assert pins and all(re.fullmatch(PIN, pin) for pin in pins)
+
+
 def test_script_pins_are_exact() -> None:
     package = json.loads(text(ROOT / "frontend" / "package.json"))
     for kind in ("dependencies", "devDependencies"):
