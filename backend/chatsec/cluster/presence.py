@@ -262,14 +262,16 @@ class RedisPresence:
 
     def _read(self, worker: str) -> None:
         facts = self._link.call(lambda redis: redis.hgetall(f"{PEOPLE}:{worker}"))
-        known = self._heard.get(worker, -1)
         version = int(facts.pop(VERSION.encode(), -1))
-        if version < known or version < 0:
-            return  # what was told meanwhile is newer; or it is no more, which the beat will see
+        self._offload.turn()  # with thousands of people each part takes milliseconds
         people = {}
         for name, fact in facts.items():
             stamp, status = fact.split()
             people[name.decode()] = Fact(int(stamp), status.decode())
+        self._offload.turn()
+        known = self._heard.get(worker, -1)
+        if version < known or version < 0:
+            return  # what was told meanwhile is newer; or it is no more, which the beat will see
         self._heard[worker] = version
         self._presence.learn(worker, people)
         if known >= 0:
