@@ -24,6 +24,7 @@ class MongoStorage:
 
     def __init__(self, uri: str, offload: Offload, **options: Any) -> None:
         self._database = database = Database(uri, **options)
+        database.require_finished()
         self.accounts = MongoAccounts(database)
         self.keys = MongoKeys(database)
         self.sessions = MongoSessions(database)

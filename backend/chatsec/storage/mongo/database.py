@@ -12,9 +12,10 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import pymongo
 from bson import ObjectId
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -26,19 +27,23 @@ T = TypeVar("T")
 Doc = dict[str, Any]
 
 DEFAULT_NAME = "chatsec"
-CALL_MS = 10_000  # that a call may take, with all its retries
-SELECTION_MS = 2_000  # that a server is looked for
+CALL = 10.0  # seconds that a step may take, with all its retries
+TRIES = 3  # of a write whose outcome is not known
+SELECTION = 2.0  # seconds that a server is looked for
 POOL = 50
+UNFINISHED = "unfinished"  # in `transfer`
 logger = logging.getLogger(__name__)
 
 
 def reaching(function: Callable[P, T]) -> Callable[P, T]:
-    """What the driver raises inside becomes `unavailable`: the caller's data was judged before."""
+    """What the driver raises inside becomes `unavailable`, as does what takes too long in all: the caller's data was
+    judged before."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return function(*args, **kwargs)
+            with pymongo.timeout(CALL):
+                return function(*args, **kwargs)
         except PyMongoError as error:
             raise out_of_reach(error) from error
 
@@ -57,8 +62,8 @@ class Database:
     def __init__(self, uri: str, **options: Any) -> None:
         given: dict[str, Any] = {
             "appname": "chatsec",
-            "timeoutMS": CALL_MS,
-            "serverSelectionTimeoutMS": SELECTION_MS,
+            "timeoutMS": CALL * 1000,
+            "serverSelectionTimeoutMS": SELECTION * 1000,
             "maxPoolSize": POOL,
             "w": "majority",
             "journal": True,
@@ -88,7 +93,26 @@ class Database:
         # What is written before a journaled write is journaled with it: see `files`.
         self.chunks = database["attachments.chunks"].with_options(write_concern=WriteConcern(w=1))
         self.hints = self.chats.with_options(write_concern=WriteConcern(w=1))
+        self.transfer = database["transfer"]
         self._touched = database["touched"]
+
+    def surely(self, write: Callable[[], T]) -> T:
+        """A write that may be made twice, made again while its outcome is not known. What was there already when it
+        was is journaled before that counts."""
+        failures = 0
+        while True:
+            try:
+                done = write()
+            except (DuplicateKeyError, ServerSelectionTimeoutError):  # an answer; nothing was sent
+                raise
+            except PyMongoError:
+                failures += 1
+                if failures == TRIES:
+                    raise
+                continue
+            if failures:
+                self.touch()
+            return done
 
     @reaching
     def touch(self) -> None:
@@ -100,6 +124,15 @@ class Database:
         """By the server's clock, which all writers share."""
         now: datetime = self._client.admin.command("hello")["localTime"]
         return now
+
+    @reaching
+    def require_finished(self) -> None:
+        """`unavailable`, and closed, if a restore or migration into this database has not come to its end."""
+        if self.transfer.find_one({"_id": UNFINISHED}):
+            self.close()
+            raise ChatSecError(
+                "unavailable", "a restore or migration into the database is unfinished: run it again"
+            )
 
     def close(self) -> None:
         self._client.close()

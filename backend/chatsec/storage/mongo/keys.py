@@ -31,12 +31,18 @@ class MongoKeys:
         return sorted(found, key=lambda bundle: bundle.version, reverse=True)
 
     def _load(self, hashes: list[str]) -> list[Bundle]:
-        return [_bundle(doc) for doc in self._db.bundles.find({"_id": {"$in": hashes}})] if hashes else []
+        return [bundle_of(doc) for doc in self._db.bundles.find({"_id": {"$in": hashes}})] if hashes else []
 
 
 def write_bundle(database: Database, bundle: Bundle) -> None:
     """As part of what accounts do; what was written by who came too late is named by nobody."""
-    stored = {
+    where, new = {"_id": {"$eq": bundle.hash}}, {"$setOnInsert": bundle_doc(bundle)}
+    database.surely(lambda: database.bundles.update_one(where, new, upsert=True))
+
+
+def bundle_doc(bundle: Bundle) -> Doc:
+    """All but its `_id`, which is its hash."""
+    return {
         "username": bundle.username,
         "version": bundle.version,
         "created_at": bundle.created_at,
@@ -45,10 +51,9 @@ def write_bundle(database: Database, bundle: Bundle) -> None:
         "signing": [list(pair) for pair in bundle.signing.items()],
         "body": orjson.dumps(bundle.body),
     }
-    database.bundles.update_one({"_id": {"$eq": bundle.hash}}, {"$setOnInsert": stored}, upsert=True)
 
 
-def _bundle(doc: Doc) -> Bundle:
+def bundle_of(doc: Doc) -> Bundle:
     return Bundle(
         doc["username"],
         doc["version"],

@@ -22,12 +22,14 @@ from chatsec.storage.sqlite.keys import SqliteKeys
 from chatsec.storage.sqlite.log import SqliteLog
 from chatsec.storage.sqlite.sessions import SqliteSessions
 
+FILE = "chatsec.db"
+
 
 class SqliteStorage:
     """`Storage` on SQLite."""
 
     def __init__(self, path: Path, offload: Offload) -> None:
-        self._lock: int | None = _claim(path.with_suffix(".lock"))
+        self._lock: int | None = claim(path.with_suffix(".lock"))
         self._database = database = Database(path, offload)
         self.accounts = SqliteAccounts(database)
         self.keys = SqliteKeys(database)
@@ -48,7 +50,7 @@ class SqliteStorage:
             os.close(lock)
 
 
-def _claim(path: Path) -> int:
+def claim(path: Path) -> int:
     """Keeps other processes out as long as this one lives: heads are kept in memory, so two writers would number alike."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

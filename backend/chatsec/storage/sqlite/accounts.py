@@ -42,10 +42,10 @@ class SqliteAccounts:
                     account.display_name,
                     account.created_at,
                     account.password_hash,
-                    _dump(account.kdf),
+                    dump(account.kdf),
                     account.recovery_hash,
-                    _dump(account.backup),
-                    _dump(account.state),
+                    dump(account.backup),
+                    dump(account.state),
                 ),
             )
             if bundle is not None:
@@ -64,7 +64,7 @@ class SqliteAccounts:
                 " AND (instr(username, ?) OR instr(casefold(display_name), ?)) ORDER BY username LIMIT ?",
                 (after, query.casefold(), query.casefold(), limit),
             )
-            return [_account(row) for row in rows]
+            return [account_of(row) for row in rows]
 
         return self._database.read(read)
 
@@ -75,7 +75,7 @@ class SqliteAccounts:
             rows = connection.execute(
                 f"{SELECT} WHERE username IN (SELECT value FROM json_each(?))", (wanted,)
             )
-            return {row[0]: _account(row) for row in rows}
+            return {row[0]: account_of(row) for row in rows}
 
         return self._database.read(read)
 
@@ -125,7 +125,7 @@ class SqliteAccounts:
             if bundle is not None:
                 _add_bundle(connection, account, bundle)
             _put_secrets(connection, account, backup, recovery_hash, state)
-            _update(connection, username, password_hash=password_hash, kdf=_dump(kdf))
+            _update(connection, username, password_hash=password_hash, kdf=dump(kdf))
             return delete_sessions(connection, "username = ? AND id <> ?", (username, keep_session))
 
         return self._database.write(change)
@@ -144,7 +144,7 @@ class SqliteAccounts:
 
 def _load(connection: sqlite3.Connection, username: str) -> Account | None:
     row = connection.execute(f"{SELECT} WHERE username = ?", (username,)).fetchone()
-    return _account(row) if row else None
+    return account_of(row) if row else None
 
 
 def _living(connection: sqlite3.Connection, username: str) -> Account:
@@ -171,7 +171,7 @@ def _put_secrets(
     """Backup and state as the next of their kind, or not at all; None leaves what there is."""
     if changes := secret_changes(account, backup, recovery_hash, state):
         for name in changes.keys() & {"backup", "state"}:
-            changes[name] = _dump(changes[name])
+            changes[name] = dump(changes[name])
         _update(connection, account.username, **changes)
 
 
@@ -180,7 +180,7 @@ def _update(connection: sqlite3.Connection, username: str, **changes: Any) -> No
     connection.execute(f"UPDATE users SET {columns} WHERE username = ?", (*changes.values(), username))
 
 
-def _account(row: tuple[Any, ...]) -> Account:
+def account_of(row: tuple[Any, ...]) -> Account:
     names = (
         "username",
         "display_name",
@@ -202,5 +202,5 @@ def _account(row: tuple[Any, ...]) -> Account:
     return Account(**values)
 
 
-def _dump(value: Json | None) -> str | None:
+def dump(value: Json | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()

@@ -30,9 +30,9 @@ class Database:
         self._path = path
         self._offload = offload
         self._readers: deque[sqlite3.Connection] = deque()
-        self._writer = self._connect()
+        self._writer = connect(self._path)
         try:
-            _migrate(self._writer)
+            migrate(self._writer)
         except sqlite3.Error as error:
             raise ChatSecError("unavailable", f"cannot open the store: {error}") from error
 
@@ -55,7 +55,7 @@ class Database:
 
     def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            connection = self._readers.pop() if self._readers else self._connect()
+            connection = self._readers.pop() if self._readers else connect(self._path)
             try:
                 # One read transaction, so that what one function reads belongs together.
                 connection.execute("BEGIN")
@@ -80,30 +80,35 @@ class Database:
         committed(result)
         return result
 
-    def _connect(self) -> sqlite3.Connection:
-        # Used by one thread at a time, but by different ones. Transactions are begun by hand.
-        try:
-            connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-            for pragma in (
-                "page_size=8192",  # of a new file; holds two messages of usual size, where 4096 holds one
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                "busy_timeout=5000",
-                "cache_size=-16000",
-            ):
-                connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error as error:
-            raise ChatSecError("unavailable", f"cannot open the store: {error}") from error
-        return connection
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Used by one thread at a time, but by different ones. Transactions are begun by hand."""
+    try:
+        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        for pragma in (
+            "page_size=8192",  # of a new file; holds two messages of usual size, where 4096 holds one
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=5000",
+            "cache_size=-16000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error as error:
+        raise ChatSecError("unavailable", f"cannot open the store: {error}") from error
+    return connection
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Applies the steps that are above the file's `user_version`, each in a transaction of its own."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for step in sorted(SCHEMA.glob("*.sql")):
-        number = int(step.name.split("_")[0])
+    for number, step in schema():
         if number > version:
             connection.executescript(
                 f"BEGIN;\n{step.read_text('utf-8')}\nPRAGMA user_version = {number};\nCOMMIT;"
             )
+
+
+def schema() -> list[tuple[int, Path]]:
+    """The steps there are, by number."""
+    return [(int(step.name.split("_")[0]), step) for step in sorted(SCHEMA.glob("*.sql"))]

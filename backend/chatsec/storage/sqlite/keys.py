@@ -32,7 +32,7 @@ class SqliteKeys:
                 " WHERE u.username IN (SELECT value FROM json_each(?))",
                 (wanted,),
             )
-            return {row[0]: _bundle(row) for row in rows}
+            return {row[0]: bundle_of(row) for row in rows}
 
         return self._database.read(read)
 
@@ -41,7 +41,7 @@ class SqliteKeys:
             rows = connection.execute(
                 f"{SELECT} WHERE b.username = ? AND b.version > ? ORDER BY b.version DESC", (username, after)
             )
-            return [_bundle(row) for row in rows]
+            return [bundle_of(row) for row in rows]
 
         return self._database.read(read)
 
@@ -65,7 +65,7 @@ def insert_bundle(connection: sqlite3.Connection, bundle: Bundle) -> None:
     )
 
 
-def _bundle(row: tuple[Any, ...]) -> Bundle:
+def bundle_of(row: tuple[Any, ...]) -> Bundle:
     username, version, bundle_hash, created_at, kid, spki, signing, body = row
     return Bundle(
         username, version, bundle_hash, created_at, kid, spki, orjson.loads(signing), orjson.loads(body)
