@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+import socketio
 
-from tests.support.client import ApiError, LiveClient, User
+from tests.support.client import ApiError, LiveClient, RawSocket, User
 from tests.support.mongo import shared
 from tests.support.redis import RedisProcess
 from tests.support.server import ServerProcess
@@ -17,7 +19,6 @@ from tests.support.server import ServerProcess
 CUT = 2  # seconds in which a revoked session's sockets are gone (protocol §6)
 WAIT = 20.0
 Here = Callable[..., User]
-Connect = Callable[[User], LiveClient]
 
 
 def until(true: Callable[[], object], what: str) -> None:
@@ -228,11 +229,123 @@ def test_a_session_that_ends_on_one_is_cut_on_the_other(
 
 
 def test_an_emitter_of_python_socketio_reaches_all_workers(pair: Pair, alice: User, connect: Sockets) -> None:
-    import socketio
-
     lives = [connect(alice, worker) for worker in pair.workers]
     emitter = socketio.RedisManager(pair.redis.url, channel="chatsec:socketio", write_only=True)
     emitter.emit("typing", {"from": "outside"}, namespace="/chat", room="user:alice")
     emitter.redis.close()
     for live in lives:
         assert live.next("typing") == {"from": "outside"}
+
+
+# ---------------------------------------------------------------- Redis away, and limits
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A pair of its own, whose Redis may be killed, with limits on."""
+    made = Pair(tmp_path_factory.mktemp("limited"), "workers_limited", RATE_LIMITS="on")
+    yield made
+    made.end()
+
+
+def test_log_in_attempts_count_for_both(limited: Pair) -> None:
+    answers = []
+    for number in range(12):
+        url = limited.workers[number % 2].url
+        body = {"username": "nobody", "password": "x" * 43}
+        answers.append(requests.post(f"{url}/api/v1/auth/login", json=body, timeout=WAIT))
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 30
+
+
+class Follower:
+    """A client as people have them: it comes back by itself when its connection breaks."""
+
+    def __init__(self, user: User, worker: ServerProcess) -> None:
+        self.connects = 0
+        self._sockets: list[Any] = []
+        self.sio = socketio.Client(handle_sigint=False, reconnection_delay=0.1, reconnection_delay_max=0.5)
+        self.sio.on("connect", self._count, namespace="/chat")
+        self.sio.connect(
+            worker.url,
+            auth={"token": user.token},
+            transports=["websocket"],
+            namespaces=["/chat"],
+            wait_timeout=10,
+        )
+
+    def _count(self) -> None:
+        self._sockets.append(self.sio.eio.ws)  # Engine.IO's client leaves them open where the server has gone
+        self.connects += 1
+
+    def sync(self, chats: dict[str, int]) -> dict[str, int]:
+        answer = self.sio.call("sync", {"chats": chats}, namespace="/chat", timeout=WAIT)
+        assert answer["ok"]
+        behind: dict[str, int] = answer["behind"]
+        return behind
+
+    def close(self) -> None:
+        self.sio.disconnect()
+        for socket in self._sockets:
+            socket.shutdown()
+
+
+def test_redis_killed_and_started_again(limited: Pair, connect: Sockets) -> None:
+    """Local delivery and all that the store knows go on; afterwards everyone comes back and catches up."""
+    a, b = limited.workers
+    limited.redis.kill()
+    limited.redis.start()  # forgets the attempts to log in
+    until(lambda: readyz(a) == readyz(b) == (200, {"status": "ready"}), "both are ready")
+    alice, bob, carol = (
+        User.register(a.url, name, number) for number, name in enumerate(("alice", "bob", "carol"))
+    )
+    tablet = bob.log_in_again()
+    chat = alice.create_chat("bob", "carol")
+    sending, near, far = connect(alice, a), connect(carol, a), connect(bob, b)
+    revoked = connect(tablet, b)
+    raw = RawSocket(b.url, bob.token)
+    follower = Follower(bob, b)
+    assert alice.send(chat, "before", live=sending)["ok"]
+    last = far.message()["seq"]
+
+    limited.redis.kill()
+    until(
+        lambda: readyz(a)[1] == readyz(b)[1] == {"status": "degraded", "redis": "down"}, "both are degraded"
+    )
+    assert readyz(a)[0] == 200
+    assert "chatsec_redis_up 0.0" in requests.get(f"{a.url}/metrics", timeout=WAIT).text
+    started = time.monotonic()
+    acks = [alice.send(chat, f"while it is away {number}", live=sending) for number in range(20)]
+    assert all(ack["ok"] for ack in acks), acks
+    assert time.monotonic() - started < 10, "each waited for Redis"
+    assert [near.message()["seq"] for _ in range(21)][1:] == [ack["seq"] for ack in acks]
+    assert alice.change(chat, "rename", name="still the same chat")
+    assert near.event()["event"]["kind"] == "rename"
+    far.settle()
+    assert far.inbox["message"].empty() and not far.gone.is_set(), "nobody is sent away for it"
+
+    sessions = bob.rest.get("/me/sessions")["items"]
+    bob.rest.call("DELETE", f"/me/sessions/{next(one['id'] for one in sessions if not one['current'])}")
+    assert revoked.next("session:revoked", 3 * CUT) == {}, "which only the store could tell"
+    assert not far.gone.is_set()
+
+    limited.redis.start()
+    for live in (sending, near, far):
+        assert live.gone.wait(WAIT), "everyone is told to come back"
+    frames = []
+    while (frame := raw.recv()) is not None:
+        frames.append(frame)
+    assert not [frame for frame in frames if frame.startswith("41")], "a client that is told to go stays away"
+    until(lambda: follower.connects == 2 and follower.sio.connected, "the client comes back by itself")
+    until(lambda: readyz(a) == readyz(b) == (200, {"status": "ready"}), "both are ready")
+    behind = follower.sync({chat: last})
+    assert behind[chat] == acks[-1]["seq"] + 1
+    again = elsewhere(bob, b)
+    seqs = [item["seq"] for item in again.history(chat, after=last)["items"]]
+    assert seqs == list(range(last + 1, behind[chat] + 1)), "nothing that was acked is lost"
+    live, sender = connect(bob, b), connect(alice, a)
+    assert alice.send(chat, "after", live=sender)["seq"] == live.message()["seq"]
+    follower.close()
+    raw.close()
+    for user in (alice, bob, carol, tablet):
+        user.close()

@@ -84,12 +84,13 @@ class Connections:
     def hang_up(self, within: float) -> None:
         """Closes the sockets that are open now, each at a moment of its own in about `within` seconds.
 
-        Only their transport, without leaving the namespace: a client then comes back by itself, which it does not
-        after being told to go.
+        As a transport that breaks, without a word: a client that is told to go, by Socket.IO or (python-socketio's) by
+        Engine.IO, stays away; one whose transport ends comes back by itself.
         """
         sids = list(self._open)
         random.shuffle(sids)
         for sid in sids:
             self._sio.sleep(2 * within * random.random() / len(sids))
-            if eio_sid := self._sio.manager.eio_sid_from_sid(sid, NAMESPACE):
-                self._sio.start_background_task(self._sio.eio.disconnect, eio_sid)
+            eio_sid = self._sio.manager.eio_sid_from_sid(sid, NAMESPACE)
+            if transport := self._sio.eio.sockets.get(eio_sid):
+                transport.close(wait=False, abort=True, reason=self._sio.eio.reason.TRANSPORT_CLOSE)
