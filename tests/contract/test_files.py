@@ -242,10 +242,21 @@ def test_where_it_lies_fails(mongo: MongoAdapter) -> None:
         assert code(files.begin, THREE) == code(files.open, ONE) == code(files.remove, ONE) == "unavailable"
         assert code(list, files.older_than(0)) == code(files.drop_unfinished, 0) == "unavailable"
         assert code(file.read, 0, 1) == code(upload.write, BODY) == code(upload.keep) == "unavailable"
-        assert code(upload.drop) == "unavailable"
+        upload.drop()
     assert get(files, ONE) == BODY
+
+
+def test_a_part_whose_answer_is_lost_is_left_to_the_sweep(mongo: MongoAdapter) -> None:
+    """It may come to be at any time, so that its file's document must stay."""
+    files = mongo.storage.files
+    upload = files.begin(ONE)
+    mongo.wire.lost, mongo.wire.lose = "insert", 1
+    assert code(upload.write, BODY) == "unavailable"
     upload.drop()
-    assert mongo.files() == {ONE}
+    with mongo.database() as database:
+        assert database["attachments.chunks"].count_documents({"files_id": ONE}) == 1
+    assert files.drop_unfinished(0) == 1
+    assert mongo.files() == set()
 
 
 # ---------------------------------------------------------------- GridFS alone
@@ -261,6 +272,8 @@ def mongo(tmp_path: Path) -> Iterator[MongoAdapter]:
 def test_any_driver_reads_it(mongo: MongoAdapter) -> None:
     put(mongo.storage.files, ONE)
     with mongo.database() as database:
+        assert "filename_1_uploadDate_1" in database["attachments.files"].index_information()
+        assert "files_id_1_n_1" in database["attachments.chunks"].index_information()
         bucket = GridFSBucket(database, "attachments")
         with bucket.open_download_stream(ONE) as out:
             assert out.read() == BODY and out.length == len(BODY) and out.filename == ONE

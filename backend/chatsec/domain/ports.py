@@ -253,7 +253,7 @@ class UploadFile(Protocol):
         """Durable and in place when it returns; `unavailable` if any of it was lost, or swept, on the way."""
 
     def drop(self) -> None:
-        """Leaves nothing behind; does nothing after `keep`."""
+        """Leaves nothing behind, but for a sweep to find if the store has failed; does nothing after `keep`."""
 
 
 class StoredFile(Protocol):

@@ -87,6 +87,7 @@ class MongoUpload:
         self._chunks = 0
         self._length = 0
         self._touched = time.monotonic()
+        self._answered = True  # whether the last insert was
         self._kept = False
 
     def write(self, part: bytes) -> None:
@@ -105,7 +106,8 @@ class MongoUpload:
         self._kept = True
 
     def drop(self) -> None:
-        if not self._kept:
+        """What was not answered may still be done, so it is left to the sweep, as the document says."""
+        if self._answered and not self._kept:
             _remove(self._db, self._id)
 
     @reaching
@@ -113,7 +115,9 @@ class MongoUpload:
         if time.monotonic() - self._touched > TOUCH:
             self._update({})
             self._touched = time.monotonic()
+        self._answered = False
         self._db.chunks.insert_one({"files_id": self._id, "n": self._chunks, "data": data})
+        self._answered = True
         self._chunks += 1
         self._length += len(data)
 

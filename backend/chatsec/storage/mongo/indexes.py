@@ -38,15 +38,15 @@ def make(database: Database[dict[str, Any]]) -> None:
         "wraps": [IndexModel([("chat", UP)], name="chat")],
         "marks": [IndexModel([("chat", UP), ("username", UP)], name="owners", unique=True)],
         "attachments": [IndexModel([("chat", UP)], name="chat")],
-        "attachments.files": [  # GridFS, whose drivers want the first of these, and the one of its chunks
-            IndexModel([("filename", UP), ("uploadDate", UP)], name="names"),
+        "attachments.files": [
+            IndexModel([("filename", UP), ("uploadDate", UP)]),  # as GridFS wants it, by that name
             IndexModel(
                 [("metadata.state", UP)],
                 name="unfinished",
                 partialFilterExpression=_where("metadata.state"),
             ),
         ],
-        "attachments.chunks": [IndexModel([("files_id", UP), ("n", UP)], name="places", unique=True)],
+        "attachments.chunks": [IndexModel([("files_id", UP), ("n", UP)], unique=True)],  # the same
     }
     for collection, indexes in wanted.items():
         database[collection].create_indexes(indexes)
