@@ -125,6 +125,16 @@ def test_from_an_empty_environment_to_the_first_message_is_a_minute(
     assert (home / ".local" / "share" / "chatsec" / "chatsec.db").exists()  # and nothing elsewhere
     assert sorted(path.name for path in home.iterdir()) == [".env", ".local", "log"]
 
+    backup = subprocess.run(
+        [environment / "bin" / "python", "-m", "chatsec", "backup", "everything"],
+        cwd=home,
+        env={"PATH": programs, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert backup.returncode == 0 and "2 accounts, 1 chats" in backup.stderr, backup.stderr
+
     took = marks[-1] - marks[0]
     parts = [later - earlier for earlier, later in itertools.pairwise(marks)]
     with capsys.disabled():
