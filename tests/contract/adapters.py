@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pymongo.common
 from pymongo import MongoClient
 
 from chatsec.domain.ports import Storage
@@ -22,6 +23,8 @@ from chatsec.storage.sqlite import SqliteStorage
 from tests.support.direct import DirectOffload
 from tests.support.mongo import empty, shared
 from tests.support.wire import Wire
+
+pymongo.common.MIN_HEARTBEAT_INTERVAL = 0.02  # type: ignore[misc]  # else each cut connection costs half a second
 
 
 class SqliteAdapter:

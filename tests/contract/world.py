@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chatsec.domain.models import (
@@ -120,12 +120,12 @@ class World:
         assert isinstance(result, Appended), result
         return result
 
-    def refusal(self, item: NewMessage | NewEvent | Mark) -> str:
-        """The code that the item is refused with; nothing may have been stored."""
-        before = self.everything(item.chat)
+    def refusal(self, item: NewMessage | NewEvent | Mark, readers: Sequence[str] | None = None) -> str:
+        """The code that the item is refused with; nothing may have been stored that the readers, or all, can read."""
+        before = self.everything(item.chat, readers)
         (result,) = self.append(item)
         assert isinstance(result, ChatSecError), result
-        assert self.everything(item.chat) == before
+        assert self.everything(item.chat, readers) == before
         return result.code
 
     def chat(self, by: str = "alice", *others: str, number: int | None = None, **fields: Any) -> str:
@@ -153,15 +153,15 @@ class World:
     def epoch(self, chat: str) -> int:
         return self.storage.chats.epoch_at(chat, 1_000_000)
 
-    def everything(self, chat: str) -> dict[str, Any]:
-        """All that can be read of a chat, by everyone who ever was in it; times that readers see too."""
+    def everything(self, chat: str, readers: Sequence[str] | None = None) -> dict[str, Any]:
+        """All that can be read of a chat, by these or by everyone who ever was in it; times that readers see too."""
         chats = self.storage.chats
-        people = chats.people(chat)
+        people = chats.people(chat) if readers is None else readers
         return {
             "items": self.items(chat),
             "head": chats.head(chat),
             "members": chats.views(chat),
-            "people": people,
+            "people": chats.people(chat),
             "views": {name: chats.get(chat, name) for name in people},
             "epochs": {name: chats.epochs(chat, name, 0, 1_000_000) for name in people},
             "last": {name: chats.last_seqs(name).get(chat) for name in people},

@@ -126,8 +126,13 @@ def answers(uri: str) -> bool:
 
 def empty(uri: str) -> None:
     """Takes all documents out of a database; collections and indexes stay, which are slow to make."""
-    with MongoClient[dict[str, object]](uri) as client:
-        database = client.get_default_database()
-        for name in database.list_collection_names():
-            if database[name].find_one({}, {"_id": 1}) is not None:
-                database[name].delete_many({})
+    database = _client(uri).get_default_database()
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+
+
+@cache
+def _client(uri: str) -> MongoClient[dict[str, object]]:
+    client: MongoClient[dict[str, object]] = MongoClient(uri)
+    atexit.register(client.close)
+    return client

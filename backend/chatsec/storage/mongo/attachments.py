@@ -21,15 +21,14 @@ class MongoAttachments:
         place = heads.find(self._db, attachment.chat)
         if place is None or place.head is None or attachment.username not in place.head.members:
             raise ChatSecError("not_found")
-        self._db.attachments.insert_one(
-            {
-                "_id": attachment.id,
-                "chat": place.no,
-                "username": attachment.username,
-                "size": attachment.size,
-                "created_at": attachment.created_at,
-            }
-        )
+        new = {
+            "chat": place.no,
+            "username": attachment.username,
+            "size": attachment.size,
+            "created_at": attachment.created_at,
+        }
+        mine = {"_id": {"$eq": attachment.id}}
+        self._db.surely(lambda: self._db.attachments.update_one(mine, {"$setOnInsert": new}, upsert=True))
         if self._db.chats.find_one({"_id": place.no, "chat": {"$exists": True}}, {"_id": 1}) is None:
             self._db.attachments.delete_one({"_id": attachment.id})  # the chat was erased meanwhile
             raise ChatSecError("not_found")

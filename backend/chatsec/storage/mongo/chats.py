@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Collection
 
 from bson import ObjectId
@@ -17,6 +18,7 @@ from chatsec.storage.mongo.heads import Place
 
 PEOPLE = 500  # accounts asked for at once
 CHATS = 500  # chats that are looked at at once
+logger = logging.getLogger(__name__)
 
 
 class MongoChats:
@@ -124,13 +126,22 @@ class MongoChats:
 
     @reaching
     def erase(self, chat: str) -> list[str]:
+        """Once its document says so the chat is gone; what cannot be taken away now is when a store is opened."""
+        no = self._no(chat)
+        if no is None:
+            return []
         gone = {"$set": {"erased": True}, "$unset": {"chat": "", "named": ""}}
-        doc = self._db.chats.find_one_and_update({"chat": {"$eq": chat}}, gone, {"_id": 1})
-        return heads.purge(self._db, doc["_id"]) if doc else []
+        self._db.surely(lambda: self._db.chats.update_one({"_id": no}, gone))
+        files = heads.files(self._db, no)
+        try:
+            heads.purge(self._db, no)
+        except ChatSecError as error:
+            logger.warning("an erased chat is taken away later: %s", error)
+        return files
 
     @reaching
     def finish_erasures(self) -> None:
-        """What a crash left of erased chats goes."""
+        """What a crash or a failure left of erased chats goes."""
         for doc in list(self._db.chats.find({"erased": {"$exists": True}}, {"_id": 1})):
             heads.purge(self._db, doc["_id"])
 
@@ -144,8 +155,8 @@ class MongoChats:
     def _named(self, username: str, after: str = "", *fields: str) -> Cursor[Doc]:
         """The documents of the chats that `username` is in or was, by id above `after`."""
         where = {"named": {"$eq": username}, "chat": {"$gt": after}}
-        found: Cursor[Doc] = self._db.chats.find(where, fields or None)
-        return found.sort("chat")
+        found: Cursor[Doc] = self._db.chats.find(where, fields or None).sort("chat")
+        return found
 
     def _standing(self, username: str) -> list[tuple[str, int, Collection[str]]]:
         """Of the chats that `username` is in now: id, last seq, members. Reads little: it is asked at each connect."""

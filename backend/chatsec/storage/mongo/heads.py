@@ -91,15 +91,17 @@ def above(database: Database, lasts: Mapping[ObjectId, int], fields: Doc) -> lis
 @reaching
 def make(database: Database, chat: str, names: tuple[str, ...]) -> ObjectId:
     """The chat's document, made if it is not there, which names these people from now on."""
+    where = {"chat": {"$eq": chat}}
+    named = {"$addToSet": {"named": {"$each": list(names)}}, "$setOnInsert": {"last": 0}}
+
+    def update() -> Doc | None:
+        return database.chats.find_one_and_update(
+            where, named, {"_id": 1}, upsert=True, return_document=ReturnDocument.AFTER
+        )
+
     while True:
         try:
-            doc = database.chats.find_one_and_update(
-                {"chat": {"$eq": chat}},
-                {"$addToSet": {"named": {"$each": list(names)}}, "$setOnInsert": {"last": 0}},
-                {"_id": 1},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
+            doc = database.surely(update)
         except DuplicateKeyError:
             continue  # another one made it just now
         assert doc is not None  # an upsert answers what it made
@@ -210,12 +212,15 @@ def _member(doc: Doc) -> Member:
 # ---------------------------------------------------------------- erasure
 
 
+def files(database: Database, no: ObjectId) -> list[str]:
+    """The ids of a chat's attachments."""
+    return [doc["_id"] for doc in database.attachments.find({"chat": no}, {"_id": 1})]
+
+
 @reaching
-def purge(database: Database, no: ObjectId) -> list[str]:
-    """Removes all that hangs on an erased chat's document, then it; answers the ids of its attachments."""
-    files = [doc["_id"] for doc in database.attachments.find({"chat": no}, {"_id": 1})]
+def purge(database: Database, no: ObjectId) -> None:
+    """Removes all that hangs on an erased chat's document, then it."""
     database.items.delete_many(items.window(no, 0, items.MOST))
     for collection in (database.wraps, database.marks, database.attachments):
         collection.delete_many({"chat": no})
     database.chats.delete_one({"_id": no, "erased": {"$exists": True}})
-    return files

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pymongo
 from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
@@ -26,12 +27,11 @@ from chatsec.domain.models import Appended, Head, Mark, NewEvent, NewMessage
 from chatsec.domain.ports import Offload
 from chatsec.errors import ChatSecError
 from chatsec.storage.mongo import heads, items
-from chatsec.storage.mongo.database import Database, Doc, out_of_reach, reaching
+from chatsec.storage.mongo.database import CALL, TRIES, Database, Doc, out_of_reach, reaching
 from chatsec.storage.mongo.heads import Place
 
 KEPT = 20_000  # chats
 TAKEN = 11000  # code of a duplicate key
-TRIES = 3  # of a batch whose outcome is not known
 PAUSE = 0.02  # seconds until a place that is taken, but not by a majority yet, is looked at again
 PAUSES = 250
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class MongoLog:
         self._lock = threading.RLock()
 
     def append(self, batch: Batch, at: int) -> list[Result]:
-        with self._lock:
+        with self._lock, pymongo.timeout(2 * CALL):
             if len(self._kept) > KEPT:
                 self._kept.clear()
             return _Append(self._db, self._offload, self._kept, batch, at).run()
@@ -162,7 +162,8 @@ class _Append:
                 place = self._kept[event.chat] = Place(no, event.chat)
         attempt = self._ids[index]
         if event.epoch is not None and attempt not in self._wrapped:
-            self._db.wraps.insert_one(items.wraps_doc(attempt, place.no, event.epoch))
+            wraps = items.wraps_doc(attempt, place.no, event.epoch)
+            self._db.surely(lambda: self._db.wraps.replace_one({"_id": attempt}, wraps, upsert=True))
             self._wrapped.add(attempt)
         return place
 
@@ -170,7 +171,8 @@ class _Append:
 
     def _insert(self, numbered: list[_Numbered]) -> None:
         try:
-            self._db.items.insert_many([one.doc for one in numbered], ordered=True)
+            with pymongo.timeout(CALL):
+                self._db.items.insert_many([one.doc for one in numbered], ordered=True)
         except BulkWriteError as error:
             refused = (error.details or {}).get("writeErrors") or []
             unsure = (error.details or {}).get("writeConcernErrors")
@@ -332,11 +334,15 @@ class _Append:
         last = place.head.last_seq
         where = {"chat": place.no, "username": {"$eq": mark.username}}
         forward = {"delivered": min(max(mark.delivered, mark.read), last), "read": min(mark.read, last)}
+
+        def update() -> Doc | None:
+            return self._db.marks.find_one_and_update(
+                where, {"$max": forward}, upsert=True, return_document=ReturnDocument.AFTER
+            )
+
         while True:
             try:
-                doc = self._db.marks.find_one_and_update(
-                    where, {"$max": forward}, upsert=True, return_document=ReturnDocument.AFTER
-                )
+                doc = self._db.surely(update)
             except DuplicateKeyError:
                 continue  # another one made it just now
             assert doc is not None  # an upsert answers what it made

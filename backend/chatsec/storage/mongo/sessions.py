@@ -17,13 +17,17 @@ class MongoSessions:
     """`SessionStore`."""
 
     def __init__(self, database: Database) -> None:
+        self._db = database
         self._users = database.users
 
     @reaching
     def create(self, session: Session) -> None:
         stored = {name: value for name, value in asdict(session).items() if name != "username"}
-        done = self._users.update_one({"_id": {"$eq": session.username}}, {"$push": {"sessions": stored}})
-        if done.matched_count == 0:
+        new = {"_id": {"$eq": session.username}, "sessions.id": {"$ne": session.id}}
+        # A new password ends it or comes after it: see `accounts`.
+        opened = {"$push": {"sessions": stored}, "$inc": {"revision": 1}}
+        done = self._db.surely(lambda: self._users.update_one(new, opened))
+        if done.matched_count == 0 and self.get(session.id) is None:
             raise ChatSecError("not_found")
 
     @reaching
@@ -45,20 +49,19 @@ class MongoSessions:
 
     @reaching
     def rotate(self, session_id: str, counter: int, at: int) -> bool:
-        done = self._users.update_one(
-            {"sessions": {"$elemMatch": {"id": {"$eq": session_id}, "counter": {"$eq": counter}}}},
-            {
-                "$inc": {"sessions.$.counter": 1},
-                "$set": {"sessions.$.rotated_at": at, "sessions.$.used_at": at},
-            },
-        )
-        return done.modified_count == 1
+        """False too where the answer was lost: the token that was shown is the last one then, and is good yet."""
+        good = {"sessions": {"$elemMatch": {"id": {"$eq": session_id}, "counter": {"$eq": counter}}}}
+        next_one = {
+            "$inc": {"sessions.$.counter": 1},
+            "$set": {"sessions.$.rotated_at": at, "sessions.$.used_at": at},
+        }
+        return self._db.surely(lambda: self._users.update_one(good, next_one)).modified_count == 1
 
     @reaching
     def end(self, session_id: str) -> None:
-        self._users.update_one(
-            {"sessions.id": {"$eq": session_id}}, {"$pull": {"sessions": {"id": {"$eq": session_id}}}}
-        )
+        mine = {"sessions.id": {"$eq": session_id}}
+        gone = {"$pull": {"sessions": {"id": {"$eq": session_id}}}}
+        self._db.surely(lambda: self._users.update_one(mine, gone))
 
     @reaching
     def end_idle(self, used_before: int, created_before: int) -> Sequence[str]:
