@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "members": chosen.members,
             "lanes": chosen.lanes,
             "messages_of_a_lane": chosen.messages,
-            "envelope_bytes": relay.envelope_bytes,
+            "envelope_bytes": relay.work.envelope_bytes(),
         }
         report = Report("server CPU per delivery, each message to all members", load)
         sides = {"bare": relay.bare, "grouped": relay.grouped, "chat_sec": relay.chat_sec}

@@ -21,7 +21,7 @@ from bench.load import FIELDS, Envelope, Wrong
 from bench.measure import run_load
 from bench.processes import ceiling, chat_sec, cpu_seconds
 from bench.report import Figures, Report, in_turns, median, options, ratio, scratch, show
-from bench.workload import Api, make_groups, seal_all
+from bench.workload import Api, make_work
 
 MAX_CPU_MS = 25.0
 PAGE = 200
@@ -80,24 +80,22 @@ class History:
     def __init__(self, folder: Path, messages: int, reads: int) -> None:
         self._store, self._reads = folder, reads
         with chat_sec(folder) as (_, port):
-            (self._group,) = make_groups(Api(f"http://127.0.0.1:{port}"), 1)
-        (self._lanes,) = seal_all([self._group], LANES, messages // LANES)
-        self._sent = [envelope for lane in self._lanes for envelope in lane]
+            self._work = make_work(Api(f"http://127.0.0.1:{port}"), 1, 2, LANES, messages // LANES)
+        self._chat = self._work.groups[0].chat
+        self._sent = [envelope for lane in self._work.lanes[0] for envelope in lane]
 
     def chat_sec(self, folder: Path) -> Figures:
         shutil.copytree(self._store / "data", folder / "data")
-        path = f"/api/v1/chats/{self._group.chat}/messages"
         with chat_sec(folder) as (pid, port):
-            api = Api(f"http://127.0.0.1:{port}")
-            tokens = [api.log_in(member) for member in self._group.members]
-            run_load(folder, port, self._group.clients(tokens, self._lanes), 1)
-            return Reader(port, path, tokens[1], 1, self._sent).measure(pid, self._reads)
+            clients = self._work.clients(Api(f"http://127.0.0.1:{port}"))
+            run_load(folder, port, clients, 1)
+            path = f"/api/v1/chats/{self._chat}/messages"
+            return Reader(port, path, clients[0]["token"], 1, self._sent).measure(pid, self._reads)
 
     def bare(self, folder: Path) -> Figures:
-        path = f"/history/{self._group.chat}"
         with ceiling(folder) as (pid, port):
-            run_load(folder, port, self._group.clients(self._group.rooms(), self._lanes), 1)
-            return Reader(port, path, "", 0, self._sent).measure(pid, self._reads)
+            run_load(folder, port, self._work.bare(), 1)
+            return Reader(port, f"/history/{self._chat}", "", 0, self._sent).measure(pid, self._reads)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

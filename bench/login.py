@@ -19,7 +19,7 @@ import bcrypt
 from bench.measure import latencies, run_load
 from bench.processes import chat_sec, cpu_seconds
 from bench.report import Figures, Report, median, options, ratio, scratch, show
-from bench.workload import Api, make_groups, seal_all
+from bench.workload import Api, make_work
 
 MAX_RATIO, MAX_P95_MS = 1.15, 30.0
 WARM = 2
@@ -34,8 +34,8 @@ class Login:
         self._store, self._rounds = folder, rounds
         self._people = [f"user{number}" for number in range(people)]
         with chat_sec(folder) as (_, port):  # cheap passwords for those who write
-            self._groups = make_groups(Api(f"http://127.0.0.1:{port}"), pairs)
-        self._lanes = seal_all(self._groups, 2, WARM + round(seconds / EVERY))
+            api = Api(f"http://127.0.0.1:{port}")
+            self._work = make_work(api, pairs, 2, 2, WARM + round(seconds / EVERY))
 
     def turn(self, folder: Path) -> dict[str, Figures]:
         """side → figures."""
@@ -69,10 +69,8 @@ class Login:
         }
 
     def _relay(self, folder: Path, port: int, api: Api, lane: int, people: Sequence[str]) -> Figures:
-        """The `lane`s of all pairs are sent, while `people` log in."""
-        clients = []
-        for group, lanes in zip(self._groups, self._lanes, strict=True):
-            clients += group.clients([api.log_in(member) for member in group.members], [lanes[lane]])
+        """One `lane` of all pairs is sent, while `people` log in."""
+        clients = self._work.clients(api, slice(lane, lane + 1))
         with ThreadPoolExecutor(max(1, len(people))) as pool:
             waiting = []
 

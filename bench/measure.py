@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import orjson
 
 from bench.load import Client, Result
-from bench.processes import ROOT, cpu_seconds
+from bench.processes import ROOT
 from bench.report import Figures
 
 
@@ -57,19 +57,29 @@ def run_load(
     return found
 
 
-def cost_of_load(folder: Path, pid: int, port: int, clients: Sequence[Client], warm: int) -> Figures:
-    """CPU of server `pid` for each delivery, and how fast they were."""
-    clock: list[float] = []
+def cost_of_load(
+    folder: Path,
+    port: int,
+    clients: Sequence[Client],
+    warm: int,
+    meters: Mapping[str, Callable[[], float]],
+    *,
+    ordered: bool = True,
+) -> Figures:
+    """Milliseconds of CPU for each delivery by each of the meters, which tell seconds; and how fast they were."""
+    read: list[dict[str, float]] = []
 
     def note() -> None:
-        clock.append(cpu_seconds(pid))
+        read.append({name: meter() for name, meter in meters.items()})
 
-    found = run_load(folder, port, clients, warm, on_warm=note, on_done=note)
+    found = run_load(folder, port, clients, warm, ordered=ordered, on_warm=note, on_done=note)
+    each = 1000 / found["deliveries"]
     return {
-        "cpu_ms": (clock[1] - clock[0]) * 1000 / found["deliveries"],
+        **{name: (read[1][name] - read[0][name]) * each for name in meters},
         "deliveries_per_second": found["deliveries"] / found["seconds"],
         **latencies(found),
-        "load_cpu_ms": found["load_cpu"] * 1000 / found["deliveries"],
+        "load_cpu_ms": found["load_cpu"] * each,
+        **({} if ordered else {"out_of_order": found["out_of_order"] / found["deliveries"]}),
     }
 
 

@@ -10,15 +10,14 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-import orjson
-
-from bench.load import Envelope
+from bench.load import Client
 from bench.measure import cost_of_load
-from bench.processes import ceiling, chat_sec
+from bench.processes import ceiling, chat_sec, cpu_seconds
 from bench.report import Figures, Report, in_turns, median, options, ratio, scratch, show
-from bench.workload import Api, Group, make_groups, seal_all
+from bench.workload import Api, make_work
 
 MAX_CPU_MS, MAX_RATIO = 0.18, 1.35
 COLUMNS = {
@@ -38,31 +37,23 @@ class Relay:
     def __init__(self, folder: Path, groups: int, size: int, lanes: int, messages: int, warm: int) -> None:
         self._store, self._warm = folder, warm
         with chat_sec(folder) as (_, port):
-            self._groups = make_groups(Api(f"http://127.0.0.1:{port}"), groups, size)
-        self._lanes = seal_all(self._groups, lanes, warm + messages)
-        self.envelope_bytes = len(orjson.dumps(self._lanes[0][0][0]))
-
-    def _parts(self) -> zip[tuple[Group, list[list[Envelope]]]]:
-        return zip(self._groups, self._lanes, strict=True)
+            self.work = make_work(Api(f"http://127.0.0.1:{port}"), groups, size, lanes, warm + messages)
 
     def chat_sec(self, folder: Path) -> Figures:
         shutil.copytree(self._store / "data", folder / "data")
         with chat_sec(folder) as (pid, port):
-            api, clients = Api(f"http://127.0.0.1:{port}"), []
-            for group, lanes in self._parts():
-                clients += group.clients([api.log_in(member) for member in group.members], lanes)
-            return cost_of_load(folder, pid, port, clients, self._warm)
+            return self._measure(folder, pid, port, self.work.clients(Api(f"http://127.0.0.1:{port}")))
 
     def bare(self, folder: Path) -> Figures:
-        return self._ceiling(folder, durable=False)
+        with ceiling(folder, durable=False) as (pid, port):
+            return self._measure(folder, pid, port, self.work.bare())
 
     def grouped(self, folder: Path) -> Figures:
-        return self._ceiling(folder, durable=True)
+        with ceiling(folder) as (pid, port):
+            return self._measure(folder, pid, port, self.work.bare())
 
-    def _ceiling(self, folder: Path, durable: bool) -> Figures:
-        clients = [client for group, lanes in self._parts() for client in group.clients(group.rooms(), lanes)]
-        with ceiling(folder, durable=durable) as (pid, port):
-            return cost_of_load(folder, pid, port, clients, self._warm)
+    def _measure(self, folder: Path, pid: int, port: int, clients: list[Client]) -> Figures:
+        return cost_of_load(folder, port, clients, self._warm, {"cpu_ms": partial(cpu_seconds, pid)})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         relay = Relay(folder, chosen.pairs, 2, chosen.lanes, chosen.messages, chosen.warm)
         load = {"pairs": chosen.pairs, "lanes": chosen.lanes, "messages_of_a_lane": chosen.messages}
         report = Report(
-            "server CPU per delivered durable message", load | {"envelope_bytes": relay.envelope_bytes}
+            "server CPU per delivered durable message", load | {"envelope_bytes": relay.work.envelope_bytes()}
         )
         sides = {"bare": relay.bare, "grouped": relay.grouped, "chat_sec": relay.chat_sec}
         turns = in_turns(chosen.turns, sides, folder)

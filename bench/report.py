@@ -38,7 +38,7 @@ def in_turns(turns: int, sides: Mapping[str, Turn], folder: Path) -> dict[str, l
     found: dict[str, list[Figures]] = {side: [] for side in sides}
     for turn in range(turns):
         for side, measure in sides.items():
-            place = folder / f"{side}-{turn}"
+            place = folder / f"{side}-{turn}".replace(" ", "-")
             place.mkdir()
             found[side].append(measure(place))
     return found

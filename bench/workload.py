@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import requests
 
 from bench.load import Client, Envelope
@@ -77,8 +78,37 @@ class Api:
         return token
 
 
-def make_groups(api: Api, count: int, size: int = 2) -> list[Group]:
-    return [_make_group(api, number, size) for number in range(count)]
+@dataclass(frozen=True)
+class Work:
+    """Groups, and for each of them the lanes of its first member."""
+
+    groups: list[Group]
+    lanes: list[list[list[Envelope]]]
+
+    def clients(self, api: Api, lanes: slice = slice(None)) -> list[Client]:
+        """Everyone's socket for the load generator, logged in; some of the lanes."""
+        return [
+            client
+            for group, of_group in zip(self.groups, self.lanes, strict=True)
+            for client in group.clients([api.log_in(member) for member in group.members], of_group[lanes])
+        ]
+
+    def bare(self) -> list[Client]:
+        """The same for a ceiling."""
+        return [
+            client
+            for group, lanes in zip(self.groups, self.lanes, strict=True)
+            for client in group.clients(group.rooms(), lanes)
+        ]
+
+    def envelope_bytes(self) -> int:
+        return len(orjson.dumps(self.lanes[0][0][0]))
+
+
+def make_work(api: Api, groups: int, size: int, lanes: int, messages: int) -> Work:
+    """`groups` of `size` people, and `lanes` with so many messages for each."""
+    made = [_make_group(api, number, size) for number in range(groups)]
+    return Work(made, seal_all(made, lanes, messages))
 
 
 def _make_group(api: Api, number: int, size: int) -> Group:
