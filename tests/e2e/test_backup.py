@@ -1,0 +1,291 @@
+"""`python -m chatsec`: backup, restore and migration by their commands, with real servers, stores and clients."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tests.e2e.load import Book, history, seal_many
+from tests.support import protocol as p
+from tests.support.client import ApiError, Json, User
+from tests.support.mongo import shared
+from tests.support.server import ROOT, ServerProcess
+
+STORES = ["sqlite", "mongo"]
+WAIT = 60
+CIPHERTEXT = bytes(range(256)) * 5000  # 1.28 MB: some chunks, and more than an entry keeps in memory
+SECRET = "only-for-tests-" * 3
+
+
+@dataclass
+class Place:
+    """A store of its own that begins empty."""
+
+    folder: Path
+    mongo_uri: str = ""
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def server(self, **env: str) -> ServerProcess:
+        secret = {"SECRET_KEY": SECRET} if self.mongo_uri else {}
+        return ServerProcess(self.folder, **{"MONGO_URI": self.mongo_uri} | secret | env)
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """The operators' command; it is told no secret."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return subprocess.Popen(
+            [sys.executable, "-m", "chatsec", *map(str, arguments)],
+            cwd=ROOT / "backend",
+            env=kept | {"DATA_DIR": str(self.data), "MONGO_URI": self.mongo_uri},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str | Path, status: int = 0) -> str:
+        """What it said; each line in the one voice."""
+        process = self.start(*arguments)
+        out, said = process.communicate(timeout=WAIT)
+        assert process.returncode == status, said
+        assert out == "" and all(line.startswith("chatsec: ") for line in said.splitlines()), said
+        return said
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Callable[[str], Place]:
+    def make(kind: str) -> Place:
+        name = uuid.uuid4().hex[:12]
+        folder = tmp_path / name
+        folder.mkdir()
+        return Place(folder, shared().uri(f"backup_{name}") if kind == "mongo" else "")
+
+    return make
+
+
+@pytest.fixture
+def on() -> Iterator[Callable[[ServerProcess], ServerProcess]]:
+    """Servers that run until the test ends; nothing in their logs may tell of a fault of their own."""
+    with ExitStack() as stack:
+        started: list[ServerProcess] = []
+
+        def start(server: ServerProcess) -> ServerProcess:
+            started.append(stack.enter_context(server))
+            return server
+
+        yield start
+        for server in started:
+            assert "Traceback" not in server.log(), server.log()[-4000:]
+
+
+@dataclass
+class Past:
+    """What happened on a server, as its people remember it."""
+
+    alice: User
+    bob: User
+    carol: User
+    chat: str
+    attachment: str = ""
+    texts: list[str] = field(default_factory=list)
+
+    def say(self, user: User, text: str, alg: str = p.PSS) -> None:
+        user.send(self.chat, text, alg)
+        self.texts.append(text)
+
+
+def live(url: str) -> Past:
+    """Several epochs, one who was removed, one whose account ended, a new bundle, a name, an attachment."""
+    alice = User.register(url, "alice", 0, real_kdf=True)
+    bob, carol, dave = (User.register(url, name, n) for n, name in enumerate(("bob", "carol", "dave"), 1))
+    past = Past(alice, bob, carol, alice.create_chat("bob", "carol", "dave", name="Lunch"))
+    for user, alg in ((alice, p.PSS), (bob, p.ED25519), (carol, p.DSA), (dave, p.PSS)):
+        past.say(user, f"{user.username} by {alg}", alg)
+    path = f"/chats/{past.chat}/attachments"
+    sent = bob.rest.request(
+        "POST", path, data=CIPHERTEXT, headers={"Content-Type": "application/octet-stream"}
+    )
+    past.attachment = sent.json()["id"]
+    alice.change(past.chat, "remove", usernames=["carol"])
+    past.say(bob, "without carol")
+    dave.rest.post("/me/deletion", {"password": dave.secret})
+    bob.rotate(p.pool(4))
+    past.say(bob, "under new keys")
+    alice.change(past.chat, "rename", name="Dinner")
+    alice.change(past.chat, "rekey")
+    past.say(alice, "under a new key")
+    dave.close()
+    return past
+
+
+def judge(url: str, past: Past) -> User:
+    """Everything is there for a client that knows nothing but name and password, and it goes on from there."""
+    alice = User.log_in(url, "alice", past.alice.password)
+    assert alice.rest.get(f"/chats/{past.chat}")["name"] == "Dinner"
+    reader = alice.reader(past.chat)
+    assert (reader.texts(), reader.failures(), reader.warnings) == (past.texts, {}, set())
+    assert [judged.warnings for judged in reader.judged.values() if judged.warnings] == []
+    path = f"/chats/{past.chat}/attachments/{past.attachment}"
+    assert (
+        hashlib.sha256(alice.rest.request("GET", path).content).digest()
+        == hashlib.sha256(CIPHERTEXT).digest()
+    )
+    past.carol.url = past.carol.rest.url = url
+    carol = past.carol.log_in_again()
+    with pytest.raises(ApiError, match="404"):
+        carol.chat(past.chat)
+    with pytest.raises(ApiError, match="username_taken"):
+        User.register(url, "dave", 5)
+    last = alice.chat(past.chat)["last_seq"]
+    assert alice.send(past.chat, "it goes on")["seq"] == last + 1
+    alice.change(past.chat, "add", usernames=["carol"])
+    assert carol.chat(past.chat)["first_seq"] == last + 2
+    carol.close()
+    return alice
+
+
+class Load:
+    """Messages of Bob, one after another, until it is told to stop."""
+
+    def __init__(self, bob: User, chat: str) -> None:
+        self.book = Book()
+        self.going = threading.Event()
+        self._over = threading.Event()
+        self._messages = seal_many(bob, chat, 600)
+        self._live = bob.connect()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for message_id, envelope in self._messages:
+            if self._over.is_set():
+                break
+            self.book.sent[message_id] = envelope
+            self.book.note(message_id, self._live.call("message:send", envelope))
+            if len(self.book.acked) == 5:
+                self.going.set()
+        self.going.set()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_backup_under_load_brings_everything_back(
+    kind: str, place: Callable[[str], Place], on: Callable[[ServerProcess], ServerProcess], tmp_path: Path
+) -> None:
+    old, new, file = place(kind), place(kind), tmp_path / "backup.tar.gz"
+    server = on(old.server())
+    past = live(server.url)
+    busy = past.bob.create_chat("alice")
+    load = Load(past.bob, busy)
+    assert load.going.wait(WAIT)
+    before = dict(load.book.acked)
+    said = old.run("backup", file)
+    load.stop()
+    assert "saved 4 accounts, 2 chats" in said and "1 attachments" in said
+    assert file.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(file) as tar:
+        assert tar.getnames()[0] == "backup.json" and f"chats/{busy}.ndjson" in tar.getnames()
+    seen = past.bob.reader(busy)
+    assert len(load.book.acked) > len(before)
+
+    if kind == "sqlite":
+        assert "another process uses" in old.run("restore", file, status=1)
+    else:
+        assert "not empty: it has 4 accounts" in old.run("restore", file, status=1)
+    assert "restored 4 accounts" in new.run("restore", file)
+    assert "not empty" in new.run("restore", file, status=1)
+
+    restored = on(new.server())
+    alice = judge(restored.url, past)
+    items = history(alice, busy)
+    assert [item["seq"] for item in items] == list(range(1, len(items) + 1))
+    for message_id, ack in load.book.acked.items():
+        if message_id in before or ack["seq"] <= len(items):
+            sent = load.book.sent[message_id]
+            assert (
+                items[ack["seq"] - 1].items()
+                >= {name: sent[name] for name in ("protected", "signature")}.items()
+            )
+
+    # Who had seen more than was saved says so.
+    past.bob.url = restored.url
+    bob = past.bob.log_in_again()
+    assert len(items) < seen.last_seq
+    seen.page(bob.history(busy, after=seen.last_seq))
+    assert seen.warnings == {"server_rollback"}
+    for user in (alice, bob, past.alice, past.bob, past.carol):
+        user.close()
+
+
+def notes(uri: str) -> list[Json]:
+    with MongoClient[Json](uri) as client:
+        return list(client.get_default_database()["transfer"].find())
+
+
+def ids(uri: str) -> dict[str, Any]:
+    """chat → `_id` of its document."""
+    with MongoClient[Json](uri) as client:
+        return {
+            doc["chat"]: doc["_id"]
+            for doc in client.get_default_database()["chats"].find({"chat": {"$exists": True}})
+        }
+
+
+def test_a_migration_that_is_killed_goes_on(
+    place: Callable[[str], Place], on: Callable[[ServerProcess], ServerProcess]
+) -> None:
+    old, new = place("sqlite"), place("mongo")
+    way = ("migrate", f"sqlite:{old.data}", new.mongo_uri)
+    with old.server() as server:
+        past = live(server.url)
+        chats = [past.alice.create_chat("bob", name=f"chat {number}") for number in range(30)]
+        for chat in chats:
+            past.alice.send(chat, f"into {chat}", p.ED25519)
+        assert "another process uses" in new.run(*way, status=1)
+    assert notes(new.mongo_uri) == []
+
+    process = new.start(*way)
+    deadline = time.monotonic() + WAIT
+    while len(done := notes(new.mongo_uri)) < 8:
+        assert time.monotonic() < deadline and process.poll() is None, "it came to its end too early"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    there = ids(new.mongo_uri)
+    assert len(there) < 31
+    with pytest.raises(RuntimeError, match="unfinished"):
+        new.server().start()
+    assert "unfinished" in new.run("backup", new.folder / "half", status=1)
+    assert not (new.folder / "half").exists()
+
+    assert "moved 4 accounts, 31 chats" in new.run(*way)
+    assert notes(new.mongo_uri) == []
+    kept = {doc["_id"].removeprefix("chats/").removesuffix(".ndjson") for doc in done} & there.keys()
+    after = ids(new.mongo_uri)
+    assert kept and {chat: after[chat] for chat in kept} == {chat: there[chat] for chat in kept}
+    assert "not empty" in new.run(*way, status=1)
+
+    moved = on(new.server())
+    alice = judge(moved.url, past)
+    for chat in chats:
+        assert alice.reader(chat).texts() == [f"into {chat}"]
+    for user in (alice, past.alice, past.bob, past.carol):
+        user.close()
