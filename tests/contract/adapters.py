@@ -21,10 +21,10 @@ from chatsec.storage.memory import MemoryData, MemoryStorage
 from chatsec.storage.mongo import MongoStorage
 from chatsec.storage.sqlite import SqliteStorage
 from tests.support.direct import DirectOffload
-from tests.support.mongo import empty, shared
+from tests.support.mongo import Address, empty, shared
 from tests.support.wire import Wire
 
-pymongo.common.MIN_HEARTBEAT_INTERVAL = 0.02  # type: ignore[misc]  # else each cut connection costs half a second
+pymongo.common.MIN_HEARTBEAT_INTERVAL = 0.02  # type: ignore[misc]  # else a cut connection costs half a second
 
 
 class SqliteAdapter:
@@ -131,8 +131,8 @@ class Breakable(DirectOffload):
 class MongoAdapter:
     """On a real server over the real wire; its database is emptied first."""
 
-    def __init__(self, directory: Path) -> None:
-        server = shared()
+    def __init__(self, directory: Path, server: Address | None = None) -> None:
+        server = server or shared()
         empty(server.uri("contract"))
         self.wire = Wire(server.host, server.port)
         self.uri = server.uri("contract", self.wire.port)
@@ -141,6 +141,7 @@ class MongoAdapter:
 
     def open(self, **options: Any) -> MongoStorage:
         """One more writer."""
+        options.setdefault("serverMonitoringMode", "poll")  # and this does too: it waits for news in steps
         self._opened.append(MongoStorage(self.uri, DirectOffload(), **options))
         return self._opened[-1]
 

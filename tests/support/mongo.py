@@ -13,13 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from tests.support.server import free_port
@@ -32,14 +35,21 @@ class NoMongo(RuntimeError):
     """None of the three is there."""
 
 
-def command(port: int, folder: Path) -> list[str]:
-    """How one is started, that keeps its data in `folder`; `NoMongo`."""
+def command(port: int, folder: Path, flags: tuple[str, ...] = ()) -> list[str]:
+    """How one is started, that keeps its data in `folder` and lets tests make it fail; `NoMongo`."""
     if mongod := shutil.which("mongod"):
-        return [mongod, "--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(folder), "--quiet"]
+        where = ["--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(folder)]
+        return [mongod, *where, "--quiet", "--setParameter", "enableTestCommands=1", *flags]
     secantus = Path(sys.executable).with_name("secantusd-py")
     if secantus.exists():
         where = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder)]
-        return [str(secantus), *where, "--standalone", "--sync-on-commit"]
+        return [
+            str(secantus),
+            *where,
+            "--sync-on-commit",
+            "--enable-test-commands",
+            *(flags or ("--standalone",)),
+        ]
     raise NoMongo(NONE)
 
 
@@ -66,6 +76,10 @@ def shared() -> Address:
         login = f"{quote(parts['username'])}:{quote(parts['password'])}@" if parts["username"] else ""
         host, port = parts["nodelist"][0]
         return Address(host, port, login, f"&authSource={parts['database'] or 'admin'}" if login else "")
+    return _started()
+
+
+def _started() -> Address:
     folder = tempfile.TemporaryDirectory(prefix="chatsec-mongo-")
     server = MongoProcess(Path(folder.name)).start()
     atexit.register(folder.cleanup)
@@ -76,7 +90,8 @@ def shared() -> Address:
 class MongoProcess:
     """A database server of one's own, which can be killed and started again on the same port and data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self._flags = flags
         self._folder = folder / "mongo"
         self._folder.mkdir(exist_ok=True)
         self._log = folder / "mongo.log"
@@ -89,7 +104,10 @@ class MongoProcess:
     def start(self) -> MongoProcess:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                command(self.port, self._folder), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command(self.port, self._folder, self._flags),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -113,6 +131,30 @@ class MongoProcess:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
+
+
+@cache
+def breakable() -> Address:
+    """`shared`, or one of our own if that may not be made to fail."""
+    try:
+        with failing(shared(), "ping"):
+            return shared()
+    except OperationFailure:
+        return _started()
+
+
+@contextmanager
+def failing(server: Address, *commands: str, times: int | None = None, **how: Any) -> Iterator[None]:
+    """These commands of the product fail, `times` times or all the while: `errorCode`, `closeConnection`,
+    `writeConcernError`, `blockConnection` with `blockTimeMS` (MongoDB's fail point `failCommand`)."""
+    admin = _client(server.uri("admin")).admin
+    data = {"failCommands": list(commands), "appName": "chatsec", **how}
+    mode = "alwaysOn" if times is None else {"times": times}
+    admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+    try:
+        yield
+    finally:
+        admin.command({"configureFailPoint": "failCommand", "mode": "off"})
 
 
 def answers(uri: str) -> bool:

@@ -36,6 +36,7 @@ class Wire:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # which wakes who waits for the next one
         self._listener.close()
 
     @contextlib.contextmanager
