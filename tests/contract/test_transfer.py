@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,14 @@ import pytest
 from chatsec import crypto
 from chatsec.domain.models import Attachment, Mark, NewMessage
 from chatsec.domain.ports import Storage
+from chatsec.errors import ChatSecError
 from chatsec.storage.mongo import MongoStorage
 from chatsec.storage.mongo.transfer import MongoSource, MongoTarget
+from chatsec.storage.records import StoredChat, StoredItem
 from chatsec.storage.sqlite import FILE, SqliteStorage
 from chatsec.storage.sqlite.transfer import SqliteSource, SqliteTarget
-from chatsec.storage.transfer import Source, Target, export, take
-from tests.contract.world import PSS, World, new_id, session, signing_kid
+from chatsec.storage.transfer import ACCOUNTS, Entry, Source, Target, TransferError, export, take
+from tests.contract.world import PSS, World, bundle, new_id, session, signing_kid
 from tests.support.direct import DirectOffload
 from tests.support.mongo import empty, shared
 
@@ -88,8 +92,6 @@ def attach(world: World, chat: str, username: str, content: bytes) -> str:
 
 def live(world: World) -> list[str]:
     """Everything that a store can hold: epochs, who left and came back, an ended account, a new bundle, marks, names."""
-    from tests.contract.world import bundle
-
     accounts = world.join("alice", "bob", "carol", "dave", "nobody").storage.accounts
     accounts.put_backup("alice", {"v": 1, "version": 1, "wraps": [{"ü": 1.5}]}, b"recovery")
     accounts.put_state("alice", {"v": 1, "n": 1})
@@ -108,7 +110,7 @@ def live(world: World) -> list[str]:
     world.do(first, "add", "bob", "carol", "dave")
     world.do(first, "leave", "dave", "dave")
     say(world, second, "alice", "another chat")
-    attach(world, first, "alice", bytes(range(256)) * 2500)
+    attach(world, first, "alice", hashlib.shake_256(b"ciphertext").digest(300_000))
     attach(world, second, "bob", b"small")
     world.append(Mark(first, "bob", 3, 2), Mark(first, "carol", 2, 0))
     accounts.end("dave", world.now)
@@ -150,3 +152,98 @@ def test_the_stream_of_a_copy_is_the_same(
         say(world, chats[0], "carol", "it goes on")
         world.do(chats[0], "remove", "alice", "bob")
         assert [item.seq for item in world.items(chats[0])] == list(range(1, len(before[0]["items"]) + 3))
+
+
+class Erasing:
+    """A source of which one chat is erased when its head was read; or later, when its items are."""
+
+    def __init__(self, source: Source, storage: Storage, victim: str, late: bool) -> None:
+        self._source, self._storage, self._victim, self._late = source, storage, victim, late
+        self.files = source.files
+        self.chats, self.accounts, self.close = source.chats, source.accounts, source.close
+
+    def chat(self, chat: str) -> StoredChat | None:
+        found = self._source.chat(chat)
+        if chat != self._victim or found is None:
+            return found
+        if self._late:
+            return replace(found, items=self._items(found.items))
+        self._erase()
+        return found
+
+    def _items(self, items: Iterable[StoredItem]) -> Iterator[StoredItem]:
+        self._erase()
+        yield from items
+
+    def _erase(self) -> None:
+        for attachment in self._storage.chats.erase(self._victim):
+            self._storage.files.remove(attachment)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["early", "late"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chat_is_erased_while_it_is_read(
+    make: Callable[[str], Store], kind: str, late: bool, tmp_path: Path
+) -> None:
+    """SQLite shows it as it was, without the ciphertext that is gone; of MongoDB's it is left out. The rest is whole."""
+    old, new = make(kind), make(kind)
+    notes: list[str] = []
+    with closing(old.storage()) as storage, closing(new.target()) as target:
+        victim, other = live(World(storage))
+        with closing(Erasing(old.source(), storage, victim, late)) as source:
+            counts = take(export(source, tmp_path, notes.append), target, tmp_path, notes.append)
+    assert counts["chats"] == (1 if kind == "mongo" else 2)
+    assert len(notes) == (kind == "sqlite" and not late)
+    with closing(new.storage()) as storage:
+        assert (storage.chats.head(victim) is None) == (kind == "mongo")
+        assert storage.chats.head(other) is not None
+        kept = {1} if kind == "mongo" or not late else {1, 2}
+        assert len(list(storage.files.older_than(0))) in kept
+
+
+def test_what_an_earlier_run_left_and_is_no_more_goes(make: Callable[[str], Store], tmp_path: Path) -> None:
+    """Between two runs the store moved on: a chat was erased, another one grew, somebody came."""
+    old, new = make("sqlite"), make("mongo")
+    with closing(old.storage()) as storage:
+        world = World(storage)
+        erased, grown = live(world)
+
+    def stopped() -> Iterator[Entry]:
+        yield from itertools.islice(export(source, tmp_path, pytest.fail), 3)
+        raise KeyboardInterrupt
+
+    with (
+        closing(old.source()) as source,
+        closing(new.target()) as target,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        take(stopped(), target, tmp_path, pytest.fail)
+    with pytest.raises(ChatSecError, match="unfinished"):
+        new.storage()
+    with closing(old.storage()) as storage:
+        world = World(storage)
+        for attachment in storage.chats.erase(erased):
+            storage.files.remove(attachment)
+        say(world, grown, "alice", "more")
+        world.join("erin")
+    move(old.source(), new.target(), tmp_path)
+    assert stream(new.source(), tmp_path) == stream(old.source(), tmp_path)
+    with closing(new.storage()) as storage:
+        assert storage.chats.head(erased) is None
+        assert len(list(storage.files.older_than(0))) == 1
+
+
+def test_what_was_altered_on_the_way_is_noticed(make: Callable[[str], Store], tmp_path: Path) -> None:
+    old, new = make("sqlite"), make("mongo")
+    with closing(old.storage()) as storage:
+        live(World(storage))
+
+    def altered() -> Iterator[Entry]:
+        for entry in export(source, tmp_path, pytest.fail):
+            yield replace(entry, sha256="0" * 64) if entry.name == ACCOUNTS else entry
+
+    refused = pytest.raises(TransferError, match="is not as it was sent")
+    with closing(old.source()) as source, closing(new.target()) as target, refused:
+        take(altered(), target, tmp_path, pytest.fail)
+    with pytest.raises(ChatSecError, match="unfinished"):
+        new.storage()

@@ -118,7 +118,7 @@ class Archive:
         except TransferError:
             header = {}
         if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
-            raise TransferError(f"{path} is no backup of Chat-Sec")
+            raise TransferError(f"{path} is no backup of Chat-Sec, or not whole")
         if header["version"] > VERSION:
             raise TransferError(
                 f"{path} was made by a newer Chat-Sec, {header.get('product')}; restore it with that"

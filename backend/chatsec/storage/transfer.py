@@ -123,14 +123,12 @@ def export(source: Source, scratch: Path, note: Note) -> Iterator[Entry]:
         stored = source.chat(chat)
         if stored is None:
             continue
-        kept = []
+        kept: list[Attachment] = []
         for attachment in stored.attachments:
             with _made_in(scratch) as file:
-                if not _fetch(source, attachment, file):
-                    note(f"left out: attachment {attachment.id} of chat {chat}, whose ciphertext is gone")
-                    continue
-                kept.append(attachment)
-                yield _entry(ciphertext_name(attachment.id), file)
+                if _fetch(source, attachment, file):
+                    kept.append(attachment)
+                    yield _entry(ciphertext_name(attachment.id), file)
         with _made_in(scratch) as file:
             try:
                 file.writelines(records.chat_lines(replace(stored, attachments=tuple(kept))))
@@ -138,6 +136,8 @@ def export(source: Source, scratch: Path, note: Note) -> Iterator[Entry]:
                 if error.code != "not_found":
                     raise
                 continue  # erased meanwhile
+            for gone in set(stored.attachments).difference(kept):
+                note(f"left out: attachment {gone.id} of chat {chat}, whose ciphertext is gone")
             yield _entry(chat_name(chat), file, chats=1, items=stored.head.last_seq, attachments=len(kept))
     with _made_in(scratch) as file:
         count = 0

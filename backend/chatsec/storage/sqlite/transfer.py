@@ -51,11 +51,7 @@ class SqliteSource:
         self._lock = claim(path.with_suffix(".lock")) if alone else None
         self.files = _files(folder)
         with _sqlite():
-            # Not read-only: then a log that a crash left could not be taken up.
-            uri = f"{path.absolute().as_uri()}?mode=rw"
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-            self._connection.execute("PRAGMA query_only = ON")
-            self._connection.execute("PRAGMA busy_timeout = 5000")
+            self._connection = _reading(path)
             self._connection.execute("BEGIN")
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version != schema()[-1][0]:
@@ -290,12 +286,19 @@ class SqliteTarget:
             os.close(lock)
 
 
+def _reading(path: Path) -> sqlite3.Connection:
+    """Not opened read-only: then a log that a crash left could not be taken up."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA busy_timeout = 5000")
+    return connection
+
+
 def _require_empty(path: Path) -> None:
     """A store that a server has opened once, and nobody used, is empty too."""
     if not path.exists():
         return
-    with _sqlite(), closing(connect(path)) as connection:
-        migrate(connection)
+    with _sqlite(), closing(_reading(path)) as connection:
         found = {
             what: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table, what in (("users", "accounts"), ("chats", "chats"))
