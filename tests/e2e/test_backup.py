@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -289,3 +290,38 @@ def test_a_migration_that_is_killed_goes_on(
         assert alice.reader(chat).texts() == [f"into {chat}"]
     for user in (alice, past.alice, past.bob, past.carol):
         user.close()
+
+
+def test_the_library_names_a_server_that_was_set_back(place: Callable[[str], Place], tmp_path: Path) -> None:
+    """`frontend/tests/live/restored.js` is played between a backup and its restore at the same address."""
+    node = shutil.which("node")
+    assert node is not None, "node is needed"
+    old, new, file = place("sqlite"), place("sqlite"), tmp_path / "backup.tar.gz"
+    server = old.server().start()
+    client = subprocess.Popen(
+        [node, "tests/live/restored.js"],
+        cwd=ROOT / "frontend",
+        env=os.environ | {"CHATSEC_URL": server.url},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert client.stdout is not None and client.stdin is not None
+    stop = threading.Timer(WAIT, client.kill)
+    stop.start()
+    try:
+        if client.stdout.readline() == "save\n":
+            old.run("backup", file)
+            client.stdin.write("\n")
+            client.stdin.flush()
+        if client.stdout.readline() == "restore\n":
+            server.stop()
+            new.run("restore", file)
+            server = new.server(PORT=str(server.port)).start()
+        rest, said = client.communicate("\n", timeout=WAIT)
+    finally:
+        stop.cancel()
+        client.kill()
+        server.stop()
+    assert (rest, client.returncode) == ("done\n", 0), said
