@@ -32,9 +32,13 @@ def main() -> None:
     svg = drawn[drawn.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n|<title>[^<]*</title>\n", "", svg, flags=re.S)
     svg = re.sub(r' (fill|stroke|font-family)="[^"]*"', "", svg)
-    svg = re.sub(r'<svg width="(\d+)pt" height="(\d+)pt"', '<svg role="img" aria-label="Where Chat-Sec runs"', svg)
+    svg = re.sub(
+        r'<svg width="(\d+)pt" height="(\d+)pt"', '<svg role="img" aria-label="Where Chat-Sec runs"', svg
+    )
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
-    svg = svg.replace(">\n", f">\n<!-- made of {SOURCE.name}, sha256 {digest} -->\n<style>{COLOURS}</style>\n", 1)
+    svg = svg.replace(
+        ">\n", f">\n<!-- made of {SOURCE.name}, sha256 {digest} -->\n<style>{COLOURS}</style>\n", 1
+    )
     SOURCE.with_suffix(".svg").write_text(svg, "utf-8")
 
 

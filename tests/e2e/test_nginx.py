@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import re
 import socket
@@ -16,14 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from requests.adapters import HTTPAdapter
 
 from tests.support.client import RawSocket, User
 from tests.support.mongo import shared
-from tests.support.nginx import NginxProcess
+from tests.support.nginx import NginxProcess, self_signed
 from tests.support.redis import RedisProcess
 from tests.support.server import ServerProcess, free_port
 
@@ -301,24 +296,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def secure(workers: list[ServerProcess], certificate: Path) -> Iterator[NginxProcess]:
     with NginxProcess(certificate.parents[1], [one.port for one in workers], "tls") as process:
         yield process
-
-
-def self_signed(folder: Path) -> Path:
-    """A certificate for 127.0.0.1, with its key beside it."""
-    folder.mkdir()
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "chat")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    signed = made.add_extension(names, False).sign(key, hashes.SHA256())
-    (folder / "privkey.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    (folder / "fullchain.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    return folder / "fullchain.pem"
 
 
 def test_tls_ends_at_the_proxy(
