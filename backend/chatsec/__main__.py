@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections import Counter
@@ -139,7 +140,7 @@ def _folder(text: str, settings: Settings) -> Path:
     if not text.startswith("sqlite:"):
         raise Misused(f"{text}: only sqlite:PATH can be moved from")
     path = Path(text.removeprefix("sqlite:") or settings.data_dir).expanduser()
-    return path if path.is_dir() else path.parent
+    return path.parent if path.is_file() else path
 
 
 def _uri(text: str, settings: Settings) -> str:
@@ -171,4 +172,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidies up, as after Ctrl-C
     sys.exit(main())

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,13 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from chatsec.storage.sqlite import FILE, SqliteStorage
+from tests.contract.test_transfer import attach
+from tests.contract.world import World
 from tests.e2e.load import Book, history, seal_many
 from tests.support import protocol as p
 from tests.support.client import ApiError, Json, User
+from tests.support.direct import DirectOffload
 from tests.support.mongo import shared
 from tests.support.server import ROOT, ServerProcess
 
@@ -290,6 +294,45 @@ def test_a_migration_that_is_killed_goes_on(
         assert alice.reader(chat).texts() == [f"into {chat}"]
     for user in (alice, past.alice, past.bob, past.carol):
         user.close()
+
+
+PEAK = """
+import sys
+from chatsec.__main__ import main
+assert main(sys.argv[1:]) == 0
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+"""
+
+
+def peak(place: Place, *arguments: str | Path) -> int:
+    """MiB that a command takes at most."""
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK, *map(str, arguments)],
+        cwd=ROOT / "backend",
+        env={"DATA_DIR": str(place.data), "MONGO_URI": "", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=WAIT,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return int(run.stdout) // 1024
+
+
+def test_memory_does_not_grow_with_what_is_moved(place: Callable[[str], Place], tmp_path: Path) -> None:
+    small, large = place("sqlite"), place("sqlite")
+    for at, size in ((small, 1), (large, 32)):
+        at.data.mkdir()
+        with closing(SqliteStorage(at.data / FILE, DirectOffload())) as storage:
+            world = World(storage).join("alice", "bob")
+            attach(world, world.chat(), "alice", os.urandom(1 << 20) * size)
+    file = tmp_path / "backup.tar.gz"
+    used = []
+    for at in (small, large):
+        new = place("sqlite")
+        used.append((peak(at, "backup", file), peak(new, "restore", file)))
+        assert file.stat().st_size > (32 << 20 if at is large else 1 << 20)
+    assert all(after - before < 16 for before, after in zip(*used, strict=True)), used
 
 
 def test_the_library_names_a_server_that_was_set_back(place: Callable[[str], Place], tmp_path: Path) -> None:
