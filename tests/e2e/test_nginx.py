@@ -8,14 +8,16 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import requests
 import websocket
+from playwright.sync_api import Browser
 from requests.adapters import HTTPAdapter
 
+from tests.e2e.pages import Visitor
 from tests.support.client import RawSocket, User
 from tests.support.mongo import shared
 from tests.support.nginx import NginxProcess, self_signed
@@ -319,6 +321,24 @@ def test_tls_ends_at_the_proxy(
     raw.close()
     moved = visitor.get(f"http://127.0.0.1:{secure.port}/login?x=1", allow_redirects=False, timeout=10)
     assert (moved.status_code, moved.headers["Location"]) == (308, "https://127.0.0.1/login?x=1")
+
+
+@pytest.mark.browser
+def test_the_page_over_tls(secure: NginxProcess, chromium: Browser) -> None:
+    """Two people on whatever workers; a reload takes the session up again by its `__Host-` cookie."""
+    alice, bob = (Visitor(chromium, secure.url, ignore_https_errors=True) for _ in range(2))
+    with closing(alice), closing(bob):
+        alice.register("alice.tls", "Alice")
+        bob.register("bob.tls", "Bob")
+        alice.start_chat("bob.tls")
+        alice.write("by the proxy")
+        bob.open_chat("Alice")
+        bob.expect_verified("by the proxy", "RSA-PSS-SHA256")
+        (cookie,) = [one for one in bob.context.cookies() if one["name"] == "__Host-chatsec_refresh"]
+        assert cookie["secure"] and cookie["httpOnly"]
+        bob.page.reload()
+        bob.expect_verified("by the proxy", "RSA-PSS-SHA256")
+        assert alice.complaints == bob.complaints == []
 
 
 def test_tls_is_new_enough(secure: NginxProcess) -> None:
