@@ -195,7 +195,9 @@ class Link:
                 self._tell_up(missed)
                 missed = True
                 self._listen(connection)
-            except (RedisError, OSError, _Lost) as error:
+            except Exception as error:
+                if not isinstance(error, RedisError | OSError | _Lost):
+                    logger.exception("a fault in listening to Redis")
                 if not self._closed:
                     self._lose(error)
                 if not down:
@@ -266,7 +268,9 @@ class Link:
             losses = self._losses
             try:
                 self._publish(connection, batch)
-            except (RedisError, OSError) as error:
+            except Exception as error:  # whatever it was, this greenlet must go on
+                if not isinstance(error, RedisError | OSError):
+                    logger.exception("a fault in sending to Redis")
                 connection.disconnect()
                 self._drop(len(batch))
                 if losses == self._losses:
@@ -280,6 +284,6 @@ class Link:
 
     def _publish(self, connection: Any, batch: list[tuple[bytes, bytes]]) -> None:
         packed = connection.pack_commands([(b"PUBLISH", channel, data) for channel, data in batch])
-        connection.send_packed_command(packed, check_health=False)
+        connection.send_packed_command([b"".join(packed)], check_health=False)  # in one write
         for _ in batch:
             connection.read_response()
