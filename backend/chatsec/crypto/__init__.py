@@ -23,7 +23,7 @@ from chatsec.crypto.chain import (
 from chatsec.crypto.domain import DSA_3072_256
 from chatsec.crypto.encoding import H, b64u_decode, b64u_encode, kid
 from chatsec.crypto.keys import MAX_SPKI, judge_encryption_key, judge_signing_key
-from chatsec.crypto.signatures import verify, wrap_key, wrap_label
+from chatsec.crypto.signatures import verify, wrap_key, wrap_label, wrap_size
 
 __all__ = [
     "CHAIN_START",
@@ -50,4 +50,5 @@ __all__ = [
     "verify",
     "wrap_key",
     "wrap_label",
+    "wrap_size",
 ]

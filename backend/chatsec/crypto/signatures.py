@@ -45,6 +45,14 @@ def wrap_key(spki: bytes, plaintext: bytes, label: bytes) -> bytes:
     return key.encrypt(plaintext, padding.OAEP(padding.MGF1(SHA256()), SHA256(), label))
 
 
+def wrap_size(spki: bytes) -> int:
+    """Bytes of every wrap under this key: as many as its modulus has (RFC 8017 §7.1.1)."""
+    key = _load(spki)
+    if not isinstance(key, RSAPublicKey):
+        raise ChatSecError("malformed_key", "not an RSA key")
+    return (key.key_size + 7) // 8
+
+
 def wrap_label(chat: str, epoch: int) -> bytes:
     """The OAEP label of the server share of this epoch (protocol §4)."""
     return f"chatsec/wrap/v1\n{chat}\n{epoch}\nserver".encode()
