@@ -9,7 +9,7 @@ import pytest
 
 from chatsec.bootstrap import Server, build
 from chatsec.config import from_env
-from chatsec.domain.models import Mark, NewEvent
+from chatsec.domain.models import Chat, Mark, NewEvent
 from chatsec.domain.ports import Storage
 from chatsec.errors import ChatSecError
 from tests.contract.world import World, account, bundle, message, new_id
@@ -86,6 +86,47 @@ def test_an_ended_account_is_taken_out(server: Server, storage: Storage) -> None
     chats.catch_up()
     assert World(storage).members(CHAT) == {"alice", "carol"}
     assert storage.chats.overdue() == []
+
+
+def test_what_is_due_is_done_once_however_many_workers_look(
+    server: Server, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that start together find the same epochs due."""
+    chats = server.services.chats
+    chats.create("alice", CHAT, ["bob", "carol"], None)
+    storage.accounts.add_bundle(real_bundle("bob", 2, 3), None, None)
+    storage.accounts.end("carol", 5)
+    due = storage.chats.overdue()
+    assert sorted(name for _, name in due) == ["bob", "carol"]
+    monkeypatch.setattr(type(storage.chats), "overdue", lambda *_: due)
+    for _ in range(3):
+        chats.catch_up()
+    assert World(storage).members(CHAT) == {"alice", "bob"}
+    assert chats.get("alice", CHAT).last_seq == 3
+
+
+def test_who_came_after_an_event_is_not_told_of_it(
+    server: Server, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker adds someone between an event and its telling."""
+    chats = server.services.chats
+    chats.create("alice", CHAT, ["bob"], None)
+    told: list[tuple[int, set[str]]] = []
+    monkeypatch.setattr(
+        chats._publisher, "event", lambda placed, views: told.append((placed.seq, set(views)))
+    )
+    real = storage.chats.views
+
+    def late(chat: str) -> dict[str, Chat]:
+        if not told:
+            monkeypatch.setattr(chats._storage.chats, "views", real)
+            add = chats._with_epoch(NewEvent(CHAT, "add", "alice", ("carol",)), None)
+            assert not isinstance(storage.log.append([add], 9)[0], ChatSecError)
+        return real(chat)
+
+    monkeypatch.setattr(storage.chats, "views", late)
+    chats.change(NewEvent(CHAT, "rename", "alice", name="renamed"))
+    assert told == [(2, {"alice", "bob"})]
 
 
 def test_the_last_one_out_takes_the_chat_along(server: Server, storage: Storage) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from weakref import WeakValueDictionary
 
 from chatsec.domain import sequence
@@ -125,10 +126,18 @@ class ChatService:
                 chat, "ended" if ended[member] else "keys", "" if ended[member] else member, (member,)
             )
             try:
-                self._append(event)
+                self._append(event, partial(self._still_due, event))
             except ChatSecError as error:
                 if error.code not in ("not_found", "invalid"):  # they left meanwhile, or the chat is gone
                     raise
+
+    def _still_due(self, event: NewEvent) -> Due:
+        """As `_next_epoch`, unless another worker was faster: all of them look for what is due."""
+        head = self._storage.chats.head(event.chat)
+        current = self._storage.keys.current([event.by]).get(event.by) if event.kind == "keys" else None
+        if head and current and event.by in head.members and head.members[event.by].keys == current.hash:
+            raise ChatSecError("not_found", "the epoch was opened meanwhile")
+        return self._next_epoch(event)
 
     def require_successors(self, username: str) -> None:
         """`last_owner` if someone whose account is to end is the last owner of a chat that others are in."""
@@ -210,7 +219,11 @@ class ChatService:
 
     def _publish(self, event: NewEvent, placed: Appended) -> None:
         with self._telling:
-            self._publisher.event(placed, self._storage.chats.views(event.chat))
+            views = self._storage.chats.views(event.chat)
+            # What another worker has appended since may show in them, but whom it let in was not there yet.
+            self._publisher.event(
+                placed, {name: view for name, view in views.items() if name in placed.members}
+            )
         gone = [name for name in event.usernames if name not in placed.members]
         if event.kind in ("remove", "leave", "ended") and gone:
             self._publisher.chat_removed(event.chat, gone)
