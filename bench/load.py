@@ -201,7 +201,7 @@ class Load:
         """Every lane goes on up to its message `until`; seconds until all are acked and delivered."""
         sending = [n for lane in self.lanes for n in lane.numbers[: min(until, len(lane.numbers))]]
         deliveries = sum(len(self.readers[self.envelopes[n]["chat"]]) - 1 for n in sending)
-        began = time.perf_counter()
+        began = moved = time.perf_counter()
         due = self._timetable(began, until)
         if not due:
             for lane in self.lanes:
@@ -210,19 +210,22 @@ class Load:
             while due and due[0][0] <= time.perf_counter():
                 at, lane = due.popleft()
                 self._send_next(lane, until, at)
-            pause = max(0.0, due[0][0] - time.perf_counter()) if due else PATIENCE
-            ready = self._selector.select(pause)
-            if not ready and not due:
-                missing = (
-                    f"{len(self.acks)} acks of {len(sending)}, {self._arrived} deliveries of {deliveries}"
-                )
-                raise Wrong(f"stuck: {missing}")
-            for key, events in ready:
-                if events & selectors.EVENT_WRITE and key.data.flush():
-                    self._selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
-                if events & selectors.EVENT_READ:
-                    self._take(key.data, until)
+            came = len(self.acks) + self._arrived
+            self._turn(max(0.0, due[0][0] - time.perf_counter()) if due else PATIENCE, until)
+            if due or len(self.acks) + self._arrived > came:
+                moved = time.perf_counter()
+            elif time.perf_counter() - moved > PATIENCE:  # pings alone are no progress
+                acks, arrived = len(self.acks), self._arrived
+                raise Wrong(f"stuck: {acks} acks of {len(sending)}, {arrived} deliveries of {deliveries}")
         return time.perf_counter() - began
+
+    def _turn(self, pause: float, until: int) -> None:
+        """Writes and reads what can be; waits `pause` seconds at most for anything."""
+        for key, events in self._selector.select(pause):
+            if events & selectors.EVENT_WRITE and key.data.flush():
+                self._selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
+            if events & selectors.EVENT_READ:
+                self._take(key.data, until)
 
     def _timetable(self, began: float, until: int) -> deque[tuple[float, Lane]]:
         """When which lane sends, evenly spread; empty where the next message waits for the ack."""
