@@ -36,11 +36,13 @@ class Time:
 
 
 class Line:
-    """A worker's link: commands reach Redis, what is told reaches the others at once. `up` and `deaf` cut it."""
+    """A worker's link: commands reach Redis, what is told reaches the others at once. `up` and `deaf` cut it; while
+    `slow`, what it is told waits."""
 
     def __init__(self, worker: str, client: redis.Redis, lines: list[Line]) -> None:
         self.worker = worker
-        self.up, self.deaf = True, False
+        self.up, self.deaf, self.slow = True, False, False
+        self._waiting: list[tuple[str, Json]] = []
         self._client = client
         self._lines = lines
         lines.append(self)
@@ -54,7 +56,12 @@ class Line:
     def tell(self, kind: str, fact: Json) -> None:
         for line in self._lines if self.up else []:
             if line is not self and line.up and not line.deaf:
-                line.handler(self.worker, json.loads(json.dumps(fact)))
+                line._waiting.append((self.worker, json.loads(json.dumps(fact))))
+                line.hear()
+
+    def hear(self) -> None:
+        while self._waiting and not self.slow:
+            self.handler(*self._waiting.pop(0))
 
     def on(self, kind: str, handler: Callable[[str, Json], None]) -> None:
         self.handler = handler
@@ -357,10 +364,13 @@ def test_what_happens_all_the_time_is_not_read_all_the_time(two: tuple[Worker, W
     read: list[str] = []
     b.shared._read = read.append  # type: ignore[method-assign]
     for number in range(5):
+        b.line.slow = True
         a.enter(f"alice{number}")
-        b.cluster.beats(1)
+        b.cluster.beats(1)  # finds more than was heard
+        b.line.slow = False
+        b.line.hear()
         a.leave(f"alice{number}")
-    assert read == []
+    assert read == [] and b.seen("alice") == "offline"
 
 
 def test_a_change_told_while_all_is_read_is_not_undone(two: tuple[Worker, Worker]) -> None:
@@ -451,6 +461,23 @@ def test_a_status_set_while_redis_was_away_is_found_in_the_store(two: tuple[Work
         worker.line.rise(missed=True)
     b.cluster.settle()
     assert b.told("bob1") == [("alice", "offline")] and b.told("alice2") == [("alice", "invisible")]
+
+
+def test_a_status_of_a_worker_that_died_without_redis_is_found_in_the_store(
+    two: tuple[Worker, Worker],
+) -> None:
+    a, b = two
+    a.enter("alice1")
+    b.enter("alice2", "bob1")
+    a.line.up = b.line.up = False
+    b.cluster.time.seconds += 1
+    a.set("alice1", "invisible")
+    b.cluster.kill(a)
+    b.sockets.mail.clear()
+    b.cluster.time.seconds += 1
+    b.line.rise(missed=True)
+    b.cluster.settle()
+    assert b.told("bob1") == [("alice", "offline")]
 
 
 def test_only_the_one_who_tells_had_no_link(two: tuple[Worker, Worker]) -> None:

@@ -99,9 +99,8 @@ class RedisPresence:
 
     def share(self, username: str, fact: Fact, here: bool) -> None:
         """The domain's `Share`."""
-        if not self._leaving:
-            self._changes[username] = fact, here
-            self._rouse()
+        self._changes[username] = fact, here
+        self._rouse()
 
     def leave(self) -> None:
         """This worker stops: from now on it tells nothing, and the others wait a little before they miss its people."""
