@@ -29,12 +29,11 @@ from chatsec.domain.models import Json
 from chatsec.domain.ports import Offload, Signal
 from chatsec.domain.roster import Fact
 
-BEAT = 5.0  # seconds
-EXPIRY = 15  # seconds after the last beat; with one beat more, and a client's ping, a crash shows within 20
-GRACE = 5  # seconds for the people of a worker that stops; clients try again within two
-LINGER = (
-    2.0  # seconds that a socket which is gone counts for, so that who goes to another worker was never away
-)
+# Seconds. The others know of a crash within EXPIRY and one BEAT; clients come back within two, most of them.
+BEAT = 5.0
+EXPIRY = 15  # of a hash, after the last beat
+GRACE = 5  # for the people of a worker that stops
+LINGER = 3.0  # that a socket which is gone counts for, so that who goes to another worker was never away
 PEOPLE = "chatsec:presence"  # the set of workers; PEOPLE:worker is the hash
 VERSION = ""  # no username
 
@@ -134,10 +133,8 @@ class RedisPresence:
         version, known = fact["version"], self._heard.get(worker, -1)
         if version == known + 1 and "people" in fact:
             self._heard[worker] = version
-            told = {
-                name: (Fact(stamp, status), here) for name, (stamp, status, here) in fact["people"].items()
-            }
-            self._presence.hear(worker, told)
+            people = fact["people"].items()
+            self._presence.hear(worker, {name: (Fact(*known), here) for name, (*known, here) in people})
         elif version > known:
             self._unread.add(worker)
             self._rouse()
@@ -198,9 +195,7 @@ class RedisPresence:
 
         self._link.call(write)
         self._link.tell("presence", {"version": self._version})
-        self._patient_until = (
-            self._clock() + EXPIRY
-        )  # what this worker had to write anew, others may have, too
+        self._patient_until = self._clock() + EXPIRY  # others may have to write theirs anew, too
 
     def _write_changes(self) -> None:
         changes, self._changes = self._changes, {}
@@ -220,9 +215,8 @@ class RedisPresence:
         self._link.tell("presence", {"version": self._version, "people": people})
 
     def _encoded(self, facts: Mapping[str, Fact]) -> dict[Any, Any]:
-        return {VERSION: self._version} | {
-            name: f"{fact.stamp} {fact.status}" for name, fact in facts.items()
-        }
+        encoded = {name: f"{fact.stamp} {fact.status}" for name, fact in facts.items()}
+        return {VERSION: self._version} | encoded
 
     def _beat(self) -> None:
         def beat(redis: redis.Redis) -> Any:
