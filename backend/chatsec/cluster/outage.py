@@ -2,7 +2,8 @@
 
 Redis keeps nothing for who was away. So whenever the link is up again, and when another worker could not tell
 something, this worker closes its own sockets, spread over a few seconds: clients come back by themselves and `sync`,
-and that is how they catch up. Nothing acked is lost, since all of it is in the store.
+and that is how they catch up. Nothing acked is lost, since all of it is in the store. It begins when all workers have
+had the time to find Redis again, so that nobody is sent away twice for one outage.
 
 While the link is down nobody tells of sessions that end elsewhere. So each worker then looks every two seconds, in the
 store, whether the sessions of its open sockets still live; and every minute otherwise, since another worker's link may
@@ -14,10 +15,11 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from chatsec.cluster.link import Link
+from chatsec.cluster.link import PAUSES, Link
 from chatsec.domain.ports import Offload, SessionStore
 from chatsec.errors import ChatSecError
 
+SETTLE = PAUSES[1] + 0.5  # seconds until every worker has its link, and has told of what it could not
 SPREAD = 3.0  # seconds in which all sockets are closed
 LOOK_PAUSE = 2.0
 LOOKS_SKIPPED = 30  # while the link is up
@@ -44,11 +46,22 @@ class Outage:
         self._offload = offload
         self._sessions = sessions
         self._sockets = sockets
-        # The first time too: a socket that was there before the link heard nothing either.
-        link.on_up(lambda missed: offload.start(sockets.hang_up, SPREAD))
+        self._waiting = False
+        link.on_up(self._up)
 
     def start(self) -> None:
         self._offload.start(self._keep_looking)
+
+    def _up(self, missed: bool) -> None:
+        # A socket that was there before the link heard nothing either.
+        if (missed or self._sockets.session_ids()) and not self._waiting:
+            self._waiting = True
+            self._offload.start(self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._offload.sleep(SETTLE)
+        self._waiting = False
+        self._sockets.hang_up(SPREAD)
 
     def _keep_looking(self) -> None:
         skipped = 0
