@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.cluster import free_ports, workers
 from tests.support.mongo import shared
 from tests.support.redis import RedisProcess
-from tests.support.server import ROOT, STOP_SECONDS, ServerProcess, free_port
+from tests.support.server import ROOT, STOP_SECONDS, ServerProcess
 
 WAIT = 30
 SECRET = "only-for-tests-" * 3
@@ -29,31 +30,6 @@ def until(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody listens on."""
-    while True:
-        first = free_port()
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            continue
-        return first
-
-
-def workers(supervisor: int) -> dict[int, int]:
-    """port → pid of those that it started and that live."""
-    found = {}
-    for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
-        try:
-            environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except FileNotFoundError:
-            continue
-        found |= {int(line.removeprefix(b"PORT=")): int(pid) for line in environ if line.startswith(b"PORT=")}
-    return found
 
 
 def gone(pid: int) -> bool:
