@@ -16,35 +16,39 @@ TRICKY = {"text": ',"data":[', "data": [{"data": ["ü", None]}], '","data":[': '
 
 
 class Channel:
-    """Redis between links, as far as a publish goes: everyone hears it, oneself too."""
+    """Redis between links: everyone else hears what one says."""
 
     def __init__(self) -> None:
         self.said: list[bytes] = []
-        self.hearers: list[Callable[[bytes], None]] = []
-
-    def link(self, worker: str) -> Any:
-        return ChannelLink(self, worker)
+        self.links: list[ChannelLink] = []
 
 
 class ChannelLink:
     def __init__(self, channel: Channel, worker: str) -> None:
         self._channel, self.worker = channel, worker
+        self._heard: dict[bytes, Callable[[str, bytes], None]] = {}
+        self.outside: Callable[[bytes], None] = lambda data: None
+        channel.links.append(self)
 
-    def hear(self, channel: bytes, handler: Callable[[bytes], None]) -> None:
+    def hear(self, kind: bytes, handler: Callable[[str, bytes], None]) -> None:
+        self._heard[kind] = handler
+
+    def listen(self, channel: bytes, handler: Callable[[bytes], None]) -> None:
         assert channel == CHANNEL.encode()
-        self._channel.hearers.append(handler)
+        self.outside = handler
 
-    def send(self, channel: bytes, data: bytes) -> None:
-        self._channel.said.append(data)
-        for hear in self._channel.hearers:
-            hear(data)
+    def send(self, kind: bytes, json: bytes) -> None:
+        self._channel.said.append(json)
+        for link in self._channel.links:
+            if link is not self:
+                link._heard[kind](self.worker, json)
 
 
 class Worker:
     """A Socket.IO server with a socket for each name in its user's room, and what it sends to whom."""
 
     def __init__(self, channel: Channel, name: str, *users: str) -> None:
-        self.fanout = Fanout(channel.link(name))
+        self.fanout = Fanout(ChannelLink(channel, name))  # type: ignore[arg-type]
         self.sio = socketio.Server(
             client_manager=self.fanout,
             serializer=Packet,
@@ -110,9 +114,8 @@ def test_the_channel_speaks_python_socketio(data: Any) -> None:
     wanted = orjson.loads(orjson.dumps(published[0]))
     assert orjson.loads(channel.said[0]) == wanted
     reader = Worker(channel, "reader", "alice")
-    for hear in channel.hearers[1:]:
-        hear(orjson.dumps(wanted | {"host_id": "outside"}))
-        hear(channel.said[0])
+    channel.links[-1].outside(orjson.dumps(wanted | {"host_id": "outside"}))
+    ours.emit(data, "alice", skip_sid="x")
     assert len(reader.sent) == 2 and reader.sent[0] == reader.sent[1]
 
 

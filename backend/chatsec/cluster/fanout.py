@@ -2,10 +2,10 @@
 
     socketio.Server(client_manager=Fanout(link))
 
-Own sockets first, without Redis; then the packet waits to be sent, and is dropped while the link is down. The channel
-and the messages on it are those of python-socketio, so that any of its emitters can be used, with this channel:
-`RedisManager(url, channel="chatsec:socketio", write_only=True)`. What a worker says itself names all but the data
-first: whoever has none of the sockets parses no data, and whoever has one passes its bytes on as they are.
+Own sockets first, without Redis; then the packet waits to be sent, and is dropped while the link is down. What is said
+is what python-socketio's managers say to each other, and any of its emitters is heard on CHANNEL:
+`RedisManager(url, channel="chatsec:socketio", write_only=True)`. A worker's own emits name all but the data first:
+whoever has none of the sockets parses no data, and whoever has one passes its bytes on as they are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from socketio.manager import Manager  # type: ignore[import-untyped]
 from chatsec.cluster.link import Link
 
 CHANNEL = "chatsec:socketio"
+EMIT, OTHER = b"emit", b"socketio"  # kinds of frames
 DATA = b',"data":['  # never inside a JSON text, where its quotes would be escaped
 
 
@@ -28,8 +29,6 @@ class Fanout(socketio.RedisManager):  # type: ignore[misc]
         super().__init__(channel=CHANNEL, write_only=True)  # else it starts a listener of its own
         self.host_id = link.worker
         self._link = link
-        self._begins = orjson.dumps({"host_id": ""})[:-2]
-        self._own = orjson.dumps({"host_id": self.host_id})[:-1]
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "emit": self._handle_emit,
             "disconnect": self._handle_disconnect,
@@ -38,7 +37,9 @@ class Fanout(socketio.RedisManager):  # type: ignore[misc]
             "close_room": self._handle_close_room,
             "callback": self._handle_callback,
         }
-        link.hear(CHANNEL.encode(), self._hear)
+        link.hear(EMIT, self._hear_emit)
+        link.hear(OTHER, lambda worker, json: self._hear(json))
+        link.listen(CHANNEL.encode(), self._hear)
 
     def emit(
         self,
@@ -70,7 +71,7 @@ class Fanout(socketio.RedisManager):  # type: ignore[misc]
             "skip_sid": skip_sid,
             "callback": None,
         }
-        self._link.send(CHANNEL.encode(), b"".join((orjson.dumps(head)[:-1], DATA, encoded, b"]}")))
+        self._link.send(EMIT, b"".join((orjson.dumps(head)[:-1], DATA, encoded, b"]}")))
 
     def _emit_here(self, event: str, encoded: bytes, namespace: str, room: Any, skip_sid: Any) -> None:
         """To own sockets: a packet that is for none of them is not even made."""
@@ -78,17 +79,14 @@ class Fanout(socketio.RedisManager):  # type: ignore[misc]
         if room is None or any(one in rooms for one in (room if isinstance(room, list) else (room,))):
             Manager.emit(self, event, orjson.Fragment(encoded), namespace, room, skip_sid)
 
+    def _hear_emit(self, worker: str, data: bytes) -> None:
+        head, _, rest = data.partition(DATA)
+        said = orjson.loads(head + b"}")
+        self._emit_here(said["event"], rest[:-2], said["namespace"], said["room"], said["skip_sid"])
+
     def _hear(self, data: bytes) -> None:
-        if data.startswith(self._own):
-            return
-        if data.startswith(self._begins):
-            head, _, rest = data.partition(DATA)
-            said = orjson.loads(head + b"}")
-            self._emit_here(said["event"], rest[:-2], said["namespace"], said["room"], said["skip_sid"])
-            return
         said = orjson.loads(data)
-        if said["method"] == "callback" or said.get("host_id") != self.host_id:
-            self._handlers[said["method"]](said)
+        self._handlers[said["method"]](said)
 
     def _publish(self, data: dict[str, Any]) -> None:
-        self._link.send(CHANNEL.encode(), orjson.dumps(data))
+        self._link.send(OTHER, orjson.dumps(data))

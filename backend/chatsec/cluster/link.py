@@ -11,6 +11,9 @@ of it: after every loss of its own link, and when another worker could not tell 
 handlers of `on_up` are called with True. A link is lost when a connection breaks, when Redis is silent for two
 seconds, when a command takes longer than one, and when more waits to be told than may. Redis' publish knows no
 databases: a Redis serves one deployment.
+
+What waits is published as one: the worker's id and frames, `kind json`, between record separators, which no JSON text
+holds. So a worker passes over what it said itself without a look into it.
 """
 
 from __future__ import annotations
@@ -34,11 +37,13 @@ TIMEOUT = 1.0  # seconds for a connect, a read, a write
 PAUSES = (0.5, 2.0)  # seconds between attempts, first and longest
 QUIET = 0.5  # seconds without a word after which Redis is asked whether it lives
 SILENT = 4  # times QUIET after which it does not
-TURN = 16  # messages between two turns of the loop
+TURN = 16  # frames between two turns of the loop
 MAX_CALLS = 32  # commands at once; more wait for one another
-MAX_BATCH = 128  # messages in one write
+MAX_BATCH = 128  # frames in one message,
+MAX_BYTES = 1024 * 1024  # and after how many bytes none is added
 MAX_WAITING = 16 * 1024 * 1024  # bytes that wait to be sent
 WORKERS = b"chatsec:workers"
+SEPARATOR = b"\x1e"
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -59,7 +64,7 @@ class Link:
     def __init__(self, url: str, offload: Offload) -> None:
         self.worker = secrets.token_hex(8)
         self.up = False
-        self.dropped = 0  # messages that could not be sent
+        self.dropped = 0  # frames that could not be sent
         self._offload = offload
         pool = redis.BlockingConnectionPool.from_url(
             url,
@@ -73,11 +78,13 @@ class Link:
         )
         self._redis = redis.Redis(connection_pool=pool)
         self._channels: dict[bytes, Callable[[bytes], None]] = {WORKERS: self._hear_worker}
-        self._handlers: dict[str, Callable[[str, Json], None]] = {"gap": lambda _, __: self._tell_up(True)}
+        self._handlers: dict[bytes, Callable[[str, bytes], None]] = {
+            b"gap": lambda _, __: self._tell_up(True)
+        }
         self._on_up: list[Callable[[bool], None]] = []
         self._on_down: list[Callable[[], None]] = []
-        self._own = orjson.dumps([self.worker])[:-1]  # how what this worker told begins
-        self._waiting: deque[tuple[bytes, bytes]] = deque()
+        self._own = self.worker.encode()
+        self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._sending = False
         self._wake: Signal | None = None
@@ -119,26 +126,32 @@ class Link:
             raise LinkDown("failed") from error
 
     def tell(self, kind: str, fact: Json) -> None:
-        """To all other workers, in order with all else that is sent; never waits, dropped when down."""
-        self.send(WORKERS, orjson.dumps([self.worker, kind, fact]))
+        """To all other workers, in order with all else that is told; never waits, dropped when down."""
+        self.send(kind.encode(), orjson.dumps(fact))
 
-    def send(self, channel: bytes, data: bytes) -> None:
-        """As `tell`, on a channel of one's own; whoever hears it hears what they sent themselves, too."""
+    def send(self, kind: bytes, json: bytes) -> None:
+        """As `tell`, of what is encoded already."""
         if not self.up:
             self._unsent = True
             self.dropped += 1
             return
-        self._waiting.append((channel, data))
-        self._bytes += len(data)
+        frame = b"%b %b" % (kind, json)
+        self._waiting.append(frame)
+        self._bytes += len(frame)
         if self._bytes > MAX_WAITING:
             self._lose(_Lost("more waits than may"))
         self._rouse()
 
     def on(self, kind: str, handler: Callable[[str, Json], None]) -> None:
+        """`handler(worker that told, fact)`."""
+        self.hear(kind.encode(), lambda worker, json: handler(worker, orjson.loads(json)))
+
+    def hear(self, kind: bytes, handler: Callable[[str, bytes], None]) -> None:
+        """As `on`, of what is not decoded."""
         self._handlers[kind] = handler
 
-    def hear(self, channel: bytes, handler: Callable[[bytes], None]) -> None:
-        """What is published on a channel; before `start`."""
+    def listen(self, channel: bytes, handler: Callable[[bytes], None]) -> None:
+        """What others than workers publish there; before `start`."""
         self._channels[channel] = handler
 
     def on_up(self, handler: Callable[[bool], None]) -> None:
@@ -223,7 +236,7 @@ class Link:
 
     def _listen(self, connection: Any) -> None:
         """Until the link is lost, which it raises."""
-        quiet = heard = 0
+        quiet = 0
         while self.up:
             if not connection.can_read(QUIET):
                 if quiet == SILENT:
@@ -236,17 +249,19 @@ class Link:
             match connection.read_response():
                 case [b"message", channel, data]:
                     self._run(self._channels[channel], data)
-            heard += 1
-            if heard % TURN == 0:
-                self._offload.turn()
+                    self._offload.turn()
         raise _Lost("elsewhere")
 
     def _hear_worker(self, data: bytes) -> None:
         if data.startswith(self._own):
             return
-        worker, kind, fact = orjson.loads(data)
-        if handler := self._handlers.get(kind):  # an older or newer worker may know other kinds
-            handler(worker, fact)
+        worker, *frames = data.split(SEPARATOR)
+        for count, frame in enumerate(frames, 1):
+            kind, _, json = frame.partition(b" ")
+            if handler := self._handlers.get(kind):  # an older or newer worker may know other kinds
+                self._run(handler, worker.decode(), json)
+            if count % TURN == 0:
+                self._offload.turn()
 
     # ------------------------------------------------------------ sending
 
@@ -277,13 +292,18 @@ class Link:
                     self._lose(error)
         connection.disconnect()
 
-    def _take(self) -> list[tuple[bytes, bytes]]:
-        batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-        self._bytes -= sum(len(data) for _, data in batch)
+    def _take(self) -> list[bytes]:
+        batch: list[bytes] = []
+        size = 0
+        while self._waiting and len(batch) < MAX_BATCH and size < MAX_BYTES:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1])
+        self._bytes -= size
         return batch
 
-    def _publish(self, connection: Any, batch: list[tuple[bytes, bytes]]) -> None:
-        packed = connection.pack_commands([(b"PUBLISH", channel, data) for channel, data in batch])
-        connection.send_packed_command([b"".join(packed)], check_health=False)  # in one write
-        for _ in batch:
-            connection.read_response()
+    def _publish(self, connection: Any, batch: list[bytes]) -> None:
+        message = SEPARATOR.join((self._own, *batch))
+        connection.send_packed_command(
+            connection.pack_command("PUBLISH", WORKERS, message), check_health=False
+        )
+        connection.read_response()
