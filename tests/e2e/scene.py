@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import TracebackType
@@ -140,7 +141,7 @@ class Scene:
             max(self.acks_since_fault(), default=0),
             len(all_acks),
             time.monotonic() - self._fault_at,
-            {code: count for device in self.devices for code, count in device.refusals.items()},
+            dict(sum((device.refusals for device in self.devices), Counter())),
         )
 
     def __enter__(self) -> Scene:

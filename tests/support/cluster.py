@@ -17,6 +17,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from tests.support.redis import RedisProcess
 from tests.support.server import ServerProcess, free_port
 
 WAIT = 60  # seconds in which a part is as it should be
+READY = 200, {"status": "ready"}
+DEGRADED = 200, {"status": "degraded", "redis": "down"}
+RED = 503, "unavailable"
 
 
 def until(true: Callable[[], object], what: str, seconds: float = WAIT) -> None:
@@ -128,33 +132,41 @@ class Cluster:
         before = self.worker_pids()[self.ports[number]]
         os.kill(before, signal.SIGTERM)
         until(
-            lambda: self.worker_pids().get(self.ports[number], before) != before and self._ready(number),
+            lambda: (
+                self.worker_pids().get(self.ports[number], before) != before and self.readyz(number) == READY
+            ),
             "it is back",
         )
 
     def readyz(self, number: int) -> tuple[int, Any]:
-        """Status and body; (0, None) if nobody answers."""
+        """Status, and problem code or body; (0, None) if nobody answers."""
         try:
             answer = requests.get(f"http://127.0.0.1:{self.ports[number]}/readyz", timeout=30)
         except requests.RequestException:
             return 0, None
-        return answer.status_code, answer.json()
-
-    def _ready(self, number: int) -> bool:
-        return self.readyz(number) == (200, {"status": "ready"})
+        told = answer.json()
+        return answer.status_code, told.get("code") or told
 
     def wait_ready(self) -> None:
         """Until every worker has its store and its Redis."""
-        until(lambda: all(map(self._ready, range(len(self.ports)))), "every worker is ready")
+        self._wait_for(READY, "ready")
 
     def wait_red(self) -> None:
         """Until every worker says that it has no store."""
-        until(lambda: all(self.readyz(n)[0] == 503 for n in range(len(self.ports))), "every worker is red")
+        self._wait_for(RED, "red")
 
     def wait_degraded(self) -> None:
         """Until every worker says that it has no Redis."""
-        told = 200, {"status": "degraded", "redis": "down"}
-        until(lambda: all(self.readyz(n) == told for n in range(len(self.ports))), "every worker is degraded")
+        self._wait_for(DEGRADED, "degraded")
+
+    def _wait_for(self, answer: tuple[int, Any], what: str) -> None:
+        """Of all at once, since one may take its time."""
+
+        def wait(number: int) -> None:
+            until(lambda: self.readyz(number) == answer, f"worker {number} is {what}")
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(wait, range(len(self.ports))))
 
     # ------------------------------------------------------------ the database
 

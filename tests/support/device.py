@@ -19,6 +19,7 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 from typing import Any
 
 import websocket
@@ -50,7 +51,7 @@ class Device:
         self.acks: list[tuple[float, float]] = []  # when, and after how many seconds
         self.shown: dict[str, str] = {}
         self.complaints: list[str] = []
-        self.refusals: dict[str, int] = {}  # code → how often a message was refused with it
+        self.refusals: Counter[str] = Counter()  # code → how often a message was refused with it
         self.connects = 0
         self.connected = False
         self._url = url or user.url
@@ -325,7 +326,7 @@ class Device:
             self.acks.append((now, now - since))
             self._hear_item({**envelope, "seq": ack["seq"], "before": ack["before"]})
             return
-        self.refusals[ack["code"]] = self.refusals.get(ack["code"], 0) + 1
+        self.refusals[ack["code"]] += 1
         if ack["code"] == "stale_epoch":
             self._epoch = ack["epoch"]
             self._told = max(self._told, ack["epoch"]["opened_seq"])  # the item that opened it is held first
