@@ -205,4 +205,5 @@ def test_the_server_s_crypto_cannot_decrypt_or_sign() -> None:
         "verify",
         "wrap_key",
         "wrap_label",
+        "wrap_size",
     ]
