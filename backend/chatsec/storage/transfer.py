@@ -235,8 +235,9 @@ def _compare(sums: Mapping[str, str], target: Target, scratch: Path, note: Note)
     unnamed = {name for name in left if name.startswith("attachments/")}  # their chat was erased meanwhile
     if missing := left.keys() - unnamed:
         raise TransferError(f"{min(missing)} did not arrive; run it again")
+    named = sums.keys() - unnamed
     for attachment in list(target.files.older_than(0)):
-        if ciphertext_name(attachment) not in sums.keys() - unnamed:
+        if ciphertext_name(attachment) not in named:
             target.files.remove(attachment)
 
 
