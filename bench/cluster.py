@@ -2,7 +2,7 @@
 
 The relay's load through the shipped nginx, which puts each socket on whatever worker. In turns: one worker without
 Redis, one with it, two, three, four; each on a copy of one prepared database. CPU of all workers, of Redis, of nginx and of
-the database, apart. The database is what the tests use: the one at TEST_MONGO_URI, `mongod`, or SecantusDB.
+the database, apart. The database is `mongod` from the PATH, else SecantusDB: compare CPU of workers only within one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bench.processes import chat_sec, cpu_seconds, tree_cpu_seconds
 from bench.report import Figures, Report, in_turns, median, options, ratio, scratch, show
 from bench.workload import Api, Work, make_work
 from tests.support.mongo import MongoProcess
+from tests.support.mongo import command as mongo_command
 from tests.support.nginx import NginxProcess
 from tests.support.redis import RedisProcess
 
@@ -114,7 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             folder, mongo.start(), redis, chosen.pairs, chosen.lanes, chosen.messages, chosen.warm
         )
         load = {name: getattr(chosen, name) for name in sizes}
-        load["envelope_bytes"] = cluster.work.envelope_bytes()
+        load |= {
+            "envelope_bytes": cluster.work.envelope_bytes(),
+            "database": Path(mongo_command(0, folder)[0]).name,
+        }
         report = Report(
             "CPU of all workers per delivered durable message; MongoDB, Redis and nginx apart", load
         )
