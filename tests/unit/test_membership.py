@@ -1,0 +1,400 @@
+"""The judges of the membership log: each rule kept and broken, as server and client see it (protocol §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chatsec.domain import combined, membership
+from chatsec.domain.combined import Change
+from tests.support.combined import CHAT, NAMES, Request, World, started
+from tests.support.encoding import b64u
+from tests.support.keys import DSA, PSS, pool
+from tests.support.signed import sign_object
+
+# ---------------------------------------------------------------- each op
+
+
+def test_a_whole_life() -> None:
+    world = started("bob")
+    assert (world.state.epoch, world.state.log.n, world.state.log.name) == (1, 1, "Team")
+    world.do("add", "alice", ["carol", "dave"], world.members(**world.roles("carol", "dave")))
+    world.do("role", "alice", ["bob"], world.members(bob=("owner", world.people["bob"].kh)), role="owner")
+    world.do("rename", "bob", members=world.members(), name=None)
+    world.do("remove", "bob", ["dave"], world.members(dave=None))
+    world.do("rekey", "carol")
+    world.do("leave", "carol", ["carol"], world.members(carol=None))
+    assert combined.share_due(world.state, {}, 0)
+    world.do("rekey", "bob")
+    assert not combined.share_due(world.state, {}, 0)
+    world.do("leave", "bob", ["bob"])
+    assert world.state.waiting == {"bob"}
+    world.do("retire", "alice", ["bob"], world.members(bob=None))
+    world.do("add", "alice", ["bob"], world.members(**world.roles("bob")))
+    assert (world.state.waiting, world.state.members) == (frozenset(), {"alice", "bob"})
+    world.do("leave", "alice", ["alice"], world.members(alice=None, bob=("owner", world.people["bob"].kh)))
+    world.do("rekey", "bob")
+    world.do("leave", "bob", ["bob"], {})
+    assert (world.state.members, world.state.log.members) == (frozenset(), {})
+
+
+def test_the_last_owner_ends_and_who_retires_them_becomes_owner() -> None:
+    world = started("bob", "carol")
+    world.do("ended", "", ["alice"])
+    kept = world.members(alice=None)
+    assert world.code(world.request("retire", "bob", ["alice"], kept)) == "invalid_membership"
+    other = kept | {"carol": ("owner", kept["carol"][1])}
+    assert world.code(world.request("retire", "bob", ["alice"], other)) == "invalid_membership"
+    world.do("retire", "bob", ["alice"], kept | {"bob": ("owner", kept["bob"][1])})
+    assert world.state.log.owners == {"bob"}
+
+
+def test_keys_are_confirmed_by_an_owner() -> None:
+    world = started("bob", "carol")
+    bob = world.people["bob"]
+    bob.new_keys(7, linked=False)
+    bob.new_keys(8)
+    hashes = bob.hashes
+    assert not combined.share_due(world.state, world.lines(), 0)  # a reset makes none due
+    world.do("rekey", "alice")
+    assert world.state.share.excluded == {"bob"}
+    for kh in (hashes[0], world.people["carol"].kh, b64u(bytes(32))):
+        wrong = world.request("keys", "alice", ["bob"], world.members(bob=("member", kh)))
+        assert world.code(wrong) == "invalid_membership", kh
+    by_carol = world.request("keys", "carol", ["bob"], world.members(bob=("member", hashes[1])))
+    assert world.code(by_carol) == "forbidden"
+    by_himself = world.request("keys", "bob", ["bob"], world.members(bob=("member", hashes[1])))
+    assert world.code(by_himself) == "forbidden"
+    assert world.code(world.request("leave", "bob", ["bob"], world.members(bob=None))) == "invalid_membership"
+    world.do(
+        "keys", "alice", ["bob"], world.members(bob=("member", hashes[1]))
+    )  # the current one is reached from it
+    assert world.state.share.recipients["bob"] == hashes[2]
+    again = world.request("keys", "alice", ["bob"], world.members(bob=("member", hashes[2])))
+    assert (world.code(again), world.failure(again)) == ("invalid_membership",) * 2
+
+
+def test_any_member_confirms_when_no_owner_can_sign() -> None:
+    world = started("bob", "carol")
+    alice = world.people["alice"]
+    alice.new_keys(7, linked=False)
+    by_herself = world.request("keys", "alice", ["alice"], world.members(alice=("owner", alice.kh)))
+    assert world.code(by_herself) == "invalid_membership"
+    world.do("keys", "bob", ["alice"], world.members(alice=("owner", alice.kh)))
+    assert world.state.share.excluded == frozenset()
+
+
+def test_a_leave_without_an_entry_only_of_oneself() -> None:
+    world = started("bob", "carol")
+    assert world.code(Request("leave", "bob", frozenset({"carol"}))) == "invalid"
+    assert world.code(Request("leave", "dave", frozenset({"dave"}))) == "not_found"
+    world.do("leave", "bob", ["bob"])
+    assert combined.share_due(world.state, {}, 0)
+    assert world.code(Request("leave", "bob", frozenset({"bob"}))) == "not_found"
+
+
+def test_while_somebody_waits_only_a_retire_of_all_opens_an_epoch() -> None:
+    world = started("bob", "carol", "dave")
+    world.do("ended", "", ["bob"])
+    world.do("leave", "carol", ["carol"])
+    for request in (
+        world.request("rekey", "alice"),
+        world.request("add", "alice", ["erin"], world.members(**world.roles("erin"))),
+        world.request("remove", "alice", ["dave"], world.members(dave=None)),
+    ):
+        refused = world.refusal(request)
+        assert refused is not None and refused.code == "epoch_conflict"
+        assert refused.extra == {"epoch": 1, "membership": world.state.log.hash, "moved": ["bob", "carol"]}
+    some = world.refusal(world.request("retire", "alice", ["bob"], world.members(bob=None)))
+    assert some is not None and (some.code, some.extra["moved"]) == ("epoch_conflict", ["carol"])
+    living = world.request("retire", "alice", ["dave"], world.members(dave=None))
+    assert (world.code(living), world.failure(living)) == ("invalid_membership", "invalid_membership")
+    world.do("rename", "alice", members=world.members(), name="Us")  # needs no share
+    world.do("retire", "dave", ["bob", "carol"], world.members(bob=None, carol=None))
+
+
+# ---------------------------------------------------------------- entries that break a rule
+
+
+def kh(world: World, name: str) -> str:
+    return world.people[name].kh
+
+
+Broken = Callable[[World], Request]
+ENTRIES: dict[str, tuple[str, Broken]] = {
+    "add: nobody": ("invalid_membership", lambda w: w.request("add", "alice", [], w.members())),
+    "add: who is in it": ("invalid_membership", lambda w: w.request("add", "alice", ["bob"], w.members())),
+    "add: a stranger's keys": (
+        "invalid_membership",
+        lambda w: w.request("add", "alice", ["dave"], w.members(dave=("member", kh(w, "erin")))),
+    ),
+    "add: by a member": (
+        "forbidden",
+        lambda w: w.request("add", "bob", ["dave"], w.members(**w.roles("dave"))),
+    ),
+    "add: somebody else changed too": (
+        "invalid_membership",
+        lambda w: w.request(
+            "add", "alice", ["dave"], w.members(**w.roles("dave"), bob=("owner", kh(w, "bob")))
+        ),
+    ),
+    "add: somebody else dropped": (
+        "invalid_membership",
+        lambda w: w.request("add", "alice", ["dave"], w.members(**w.roles("dave"), bob=None)),
+    ),
+    "add: one more than the event says": (
+        "invalid_membership",
+        lambda w: w.request("add", "alice", ["dave"], w.members(**w.roles("dave", "erin"))),
+    ),
+    "add: another role than the request": (
+        "invalid_membership",
+        lambda w: w.request("add", "alice", ["dave"], w.members(**w.roles("dave")), role="owner"),
+    ),
+    "remove: oneself": (
+        "invalid_membership",
+        lambda w: w.request("remove", "alice", ["alice"], w.members(alice=None, bob=("owner", kh(w, "bob")))),
+    ),
+    "remove: nobody": ("invalid_membership", lambda w: w.request("remove", "alice", [], w.members())),
+    "remove: another than the event says": (
+        "invalid_membership",
+        lambda w: w.request("remove", "alice", ["bob"], w.members(carol=None)),
+    ),
+    "remove: by a member": (
+        "forbidden",
+        lambda w: w.request("remove", "bob", ["carol"], w.members(carol=None)),
+    ),
+    "leave: of somebody else": (
+        "invalid_membership",
+        lambda w: w.request("leave", "bob", ["carol"], w.members(carol=None)),
+    ),
+    "leave: the last owner names nobody": (
+        "invalid_membership",
+        lambda w: w.request("leave", "alice", ["alice"], w.members(alice=None)),
+    ),
+    "leave: the last owner names two": (
+        "invalid_membership",
+        lambda w: w.request(
+            "leave",
+            "alice",
+            ["alice"],
+            w.members(alice=None, bob=("owner", kh(w, "bob")), carol=("owner", kh(w, "carol"))),
+        ),
+    ),
+    "leave: a member names an owner": (
+        "invalid_membership",
+        lambda w: w.request("leave", "bob", ["bob"], w.members(bob=None, carol=("owner", kh(w, "carol")))),
+    ),
+    "role: nobody's": ("invalid_membership", lambda w: w.request("role", "alice", [], w.members())),
+    "role: by a member": (
+        "forbidden",
+        lambda w: w.request("role", "bob", ["bob"], w.members(bob=("owner", kh(w, "bob")))),
+    ),
+    "role: no owner is left": (
+        "invalid_membership",
+        lambda w: w.request("role", "alice", ["alice"], w.members(alice=("member", kh(w, "alice")))),
+    ),
+    "role: unlike the request": (
+        "invalid_membership",
+        lambda w: w.request("role", "alice", ["bob"], w.members(bob=("owner", kh(w, "bob"))), role="member"),
+    ),
+    "role: keys too": (
+        "invalid_membership",
+        lambda w: w.request("role", "alice", ["bob"], w.members(bob=("owner", kh(w, "carol")))),
+    ),
+    "rename: by a member": ("forbidden", lambda w: w.request("rename", "bob", [], w.members(), name="x")),
+    "rename: a role too": (
+        "invalid_membership",
+        lambda w: w.request("rename", "alice", [], w.members(bob=("owner", kh(w, "bob"))), name="x"),
+    ),
+    "rename: another name than the request": (
+        "invalid_membership",
+        lambda w: replace(w.request("rename", "alice", [], w.members(), name="x"), name="y"),
+    ),
+    "keys: without a reset": (
+        "invalid_membership",
+        lambda w: w.request("keys", "alice", ["bob"], w.members(bob=("member", kh(w, "carol")))),
+    ),
+    "keys: nobody's": ("invalid_membership", lambda w: w.request("keys", "alice", [], w.members())),
+    "retire: who is here": (
+        "invalid_membership",
+        lambda w: w.request("retire", "alice", ["bob"], w.members(bob=None)),
+    ),
+    "create: once more": (
+        "id_conflict",
+        lambda w: w.request("create", "alice", NAMES[:3], w.members(), name="Team"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_each_rule_of_the_log_broken(name: str) -> None:
+    world = started("bob", "carol")
+    code, broken = ENTRIES[name]
+    request = broken(world)
+    assert world.code(request) == code
+    if (
+        not name.endswith("than the request") and name != "role: unlike the request"
+    ):  # no client sees the request
+        assert world.failure(request) == "invalid_membership"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "code"),
+    [
+        ({"n": 3}, "membership_conflict"),
+        ({"n": 1}, "membership_conflict"),
+        ({"n": 2.0}, ""),
+        ({"n": 2.5}, "invalid"),
+        ({"n": True}, "invalid"),
+        ({"n": 0}, "invalid"),
+        ({"prev": b64u(bytes(32))}, "invalid_membership"),
+        ({"prev": ""}, "invalid_membership"),
+        ({"prev": "x"}, "invalid"),
+        ({"op": "role"}, "invalid_membership"),
+        ({"op": "grant"}, "invalid_membership"),
+        ({"op": 1}, "invalid"),
+        ({"name": 1}, "invalid"),
+        ({"chat": CHAT[:-1] + "1"}, "invalid_membership"),
+        ({"by": "bob"}, "invalid_membership"),
+        ({"alg": DSA}, "invalid_membership"),
+        ({"alg": PSS}, "invalid_membership"),
+        ({"kid": b64u(bytes(32))}, "invalid_membership"),
+        ({"keys": b64u(bytes(32))}, "invalid_membership"),
+        ({"keys": None}, "invalid"),
+        ({"v": 2}, "invalid"),
+        ({"at": "2026-11-24T18:00:00Z"}, "invalid"),
+        ({"members": []}, "invalid"),
+        ({"members": {"alice": {"role": "owner"}}}, "invalid"),
+        ({"members": {}}, "invalid_membership"),
+        ({"extra": {"unknown": "keys are ignored"}}, ""),
+    ],
+)
+def test_fields_of_an_entry(overrides: dict[str, Any], code: str) -> None:
+    world = started("bob", "carol")
+    good = world.request("rename", "alice", [], world.members(), name="Us")
+    entry = world.entry("alice", "rename", world.members(), "Us", **overrides)
+    refused = world.refusal(replace(good, entry=entry))
+    assert (refused.code if refused else "") == code
+    if code == "membership_conflict":
+        assert refused is not None and refused.extra == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"\xff{}", b"\xef\xbb\xbf{}", b'{"v":NaN}', b'{"v":1', b'{"by":"\\ud800"}']
+)
+def test_what_is_no_signed_object(content: bytes) -> None:
+    world = started("bob")
+    keys = world.people["alice"].sets[-1]
+    protected = b64u(content)
+    signature = b64u(keys.sign("Ed25519", f"chatsec/membership/v1\n{protected}".encode()))
+    request = Request("rename", "alice", entry={"protected": protected, "signature": signature})
+    assert world.code(request) == "invalid"
+
+
+def test_encodings_of_a_signed_object() -> None:
+    world = started("bob")
+    good = world.request("rename", "alice", [], world.members(), name="Us")
+    assert good.entry is not None
+    for change in (
+        {"protected": good.entry["protected"] + "="},
+        {"signature": good.entry["signature"] + "="},
+        {"signature": 1},
+    ):
+        assert world.code(replace(good, entry=good.entry | change)) == "invalid"
+    foreign = sign_object(pool(5), "membership", "Ed25519", {})["signature"]
+    assert world.code(replace(good, entry=good.entry | {"signature": foreign})) == "invalid_membership"
+    no_object: Any = "text"
+    assert world.code(replace(good, entry=no_object)) == "invalid"
+
+
+def test_the_author_s_keys() -> None:
+    world = started("bob", "carol")
+    alice = world.people["alice"]
+    old = world.request("rename", "alice", [], world.members(), name="Us")
+    alice.new_keys(6)
+    assert world.code(old) == "invalid_membership"  # no key of the current bundle
+    assert world.failure(old) == ""  # which a client cannot judge
+    world.do("rename", "alice", members=world.members(), name="Us")
+    world.do("rekey", "alice")
+    # The bundle that it names is older than the one that the last share names.
+    alice.sets.append(alice.sets[0])
+    head = {"keys": alice.hashes[0]}
+    stale = replace(old, entry=world.entry("alice", "rename", world.members(), "Us", **head))
+    alice.sets.pop()
+    assert (world.code(stale), world.failure(stale)) == ("invalid_membership", "invalid_membership")
+    alice.new_keys(8, linked=False)
+    reset = world.request("rename", "alice", [], world.members(), name="Us")
+    assert (world.code(reset), world.failure(reset)) == ("invalid_membership", "invalid_membership")
+
+
+def test_the_first_entry() -> None:
+    world = World(NAMES)
+    good = world.roles("alice", role="owner") | world.roles("bob")
+    assert world.code(world.request("create", "alice", good, good, name="x")) == ""
+    for wrong in (
+        world.roles("alice", "bob"),
+        world.roles("alice") | world.roles("bob", role="owner"),
+        world.roles("bob", role="owner"),
+        world.roles("alice", role="owner") | {"bob": ("member", kh(world, "carol"))},
+    ):
+        request = world.request("create", "alice", wrong, wrong, name="x")
+        assert world.code(request) == "invalid_membership"
+        assert world.failure(request) == "invalid_membership"
+    later = world.request("create", "alice", good, good)
+    entry = world.entry("alice", "create", good, n=2, prev=b64u(bytes(32)))
+    refused = world.refusal(replace(later, entry=entry))
+    assert refused is not None and (refused.code, refused.extra) == ("membership_conflict", {"n": 0})
+    old = world.request("create", "alice", good, good)
+    world.people["bob"].new_keys(7)  # reached from the one named: the share has to be another
+    refused = world.refusal(old)
+    assert refused is not None and refused.extra == {"epoch": 0, "membership": "", "moved": ["bob"]}
+    world.people["bob"].new_keys(8, linked=False)
+    assert world.code(old) == "invalid_membership"
+
+
+# ---------------------------------------------------------------- what stands with what
+
+
+def test_entry_and_share_stand_just_where_they_belong() -> None:
+    world = started("bob", "carol")
+    requests = {
+        "add": world.request("add", "alice", ["dave"], world.members(**world.roles("dave"))),
+        "role": world.request("role", "alice", ["bob"], world.members(bob=("owner", kh(world, "bob")))),
+        "leave": world.request("leave", "bob", ["bob"], world.members(bob=None)),
+        "rekey": world.request("rekey", "bob"),
+        "ended": Request("ended", "", frozenset({"bob"})),
+    }
+    for name, request in requests.items():
+        assert world.code(request) == "", name
+        needs_entry = name in membership.WITH_ENTRY
+        assert (world.code(replace(request, entry=None)) == "invalid") == needs_entry, name
+        if name != "leave" and not needs_entry and request.by:
+            assert world.code(replace(request, entry=requests["leave"].entry)) == "invalid"
+        share = None if request.share else requests["rekey"].share
+        if request.by == "bob" or share is None:
+            assert world.code(replace(request, share=share)) == ("" if name == "ended" else "invalid"), name
+    assert world.code(Request("ended", "", frozenset({"dave"}))) == "invalid"
+    assert world.code(Request("ended", "", frozenset())) == "invalid"
+    assert world.code(Request("ended", "bob", frozenset({"bob"}))) == "invalid"
+    assert world.code(Request("vanish", "bob", frozenset({"bob"}))) == "invalid"
+    assert world.code(replace(requests["rekey"], usernames=frozenset({"bob"}))) == "invalid"
+    assert world.code(world.request("rekey", "dave")) == "not_found"
+
+
+def test_the_same_again() -> None:
+    world = started("bob")
+    add = world.do("add", "alice", ["carol"], world.members(**world.roles("carol")))
+    change = world.read(add)
+    assert change.entry is not None and change.share is not None
+    entry, share = change.entry.hash, change.share.hash
+    assert combined.same_again(change, entry, share)
+    assert combined.same_again(change, entry, "another")  # where there is an entry, its bytes decide
+    assert not combined.same_again(change, "another", share)
+    assert not combined.same_again(change, None, None)
+    rekey = replace(change, entry=None)
+    assert combined.same_again(rekey, None, share)
+    assert not combined.same_again(rekey, None, "another")
+    assert not combined.same_again(Change("leave", "bob", frozenset({"bob"})), None, None)
