@@ -116,13 +116,15 @@ class Server:
             self.workers.stop()
 
     def _say_goodbye(self) -> None:
-        """Closes every socket. Engine.IO waits until what is queued for a client is written, which never comes true
-        for one that does not read or has just gone: each gets a greenlet, and all together a few seconds."""
+        """Ends every socket when what is queued for it is written, which never comes true for one that does not read
+        or has just gone: each gets a greenlet, and all together a few seconds. Without a word, as `Connections.hang_up`
+        says why: clients come back, to whoever serves them then."""
         left = set(self.sio.eio.sockets)
 
         def close(sid: str) -> None:
             try:
-                self.sio.eio.disconnect(sid)
+                if client := self.sio.eio.sockets.get(sid):
+                    client.close(wait=True, abort=True, reason=self.sio.eio.reason.TRANSPORT_CLOSE)
             finally:
                 left.discard(sid)
 
