@@ -3,7 +3,7 @@
 The server's judge (`chatsec.domain`) and the reference client's each keep where the chat stands; neither knows the other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.support.encoding import Failure, un64u
 from tests.support.keys import DSA, ED25519, PSS, WRAPPING, KeySet, bundle_hash, fresh, make_bundle
 from tests.support.membership import View, follow
 from tests.support.reader import Person
-from tests.support.signed import Signed, author, entry_fields, share_fields, sign_object, signed_hash
+from tests.support.signed import Signed, author, entry_fields, share_fields, sign_object, signed_hash, wrap
 
 CHAT = "5a1d7f04-3c7e-4d0b-9b52-7d6f1c2e9a10"
 NAMES = ("alice", "bob", "carol", "dave", "erin")
@@ -30,15 +30,15 @@ class Human:
     person: Person
     line: Line
 
-    def __init__(self, username: str) -> None:
-        self.username = username
+    def __init__(self, username: str, key_set: Callable[[int], KeySet]) -> None:
+        self.username, self._key_set = username, key_set
         self.bundles: list[dict[str, Any]] = []
         self.hashes: list[str] = []
         self.sets: list[KeySet] = []
 
     def new_keys(self, index: int, linked: bool = True) -> None:
         """The next bundle, by continuity or as a reset."""
-        keys = fresh(index).without(PSS, DSA)
+        keys = self._key_set(index)
         after = (self.bundles[-1], self.sets[-1]) if self.bundles and linked else None
         self.sets.append(keys)
         self.bundles.append(make_bundle(self.username, keys, len(self.bundles) + 1, after))
@@ -76,10 +76,15 @@ class Request:
 
 
 class World:
-    """One chat, and people who are in it or may be."""
+    """One chat, and people who are in it or may be. What is random can be chosen, for vectors."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.people = {name: Human(name) for name in names}
+    always: Mapping[str, Any] = {}  # fields of every signed object
+    secret: bytes | None = None  # C of every share
+    wrap = staticmethod(wrap)
+    key_set = staticmethod(lambda index: fresh(index).without(PSS, DSA))
+
+    def __init__(self, names: Iterable[str] = NAMES) -> None:
+        self.people = {name: Human(name, self.key_set) for name in names}
         for index, human in enumerate(self.people.values()):
             human.new_keys(index)
         self.state: State = combined.START
@@ -101,7 +106,7 @@ class World:
         """By their current key; `overrides` replace fields of the signed object, for hostile ones."""
         human = self.people[by]
         head = author(human.sets[-1], CHAT, by, human.kh)
-        return sign_object(human.sets[-1], kind, ED25519, head | dict(fields) | overrides)
+        return sign_object(human.sets[-1], kind, ED25519, head | self.always | dict(fields) | overrides)
 
     def entry(self, by: str, op: str, members: Roles, name: str | None = None, /, **overrides: Any) -> Signed:
         return self.sign(by, "membership", entry_fields(self.view.entry, op, members, name), **overrides)
@@ -123,7 +128,9 @@ class World:
             recipients = {
                 name: (self.people[name].kh, self.people[name].spki) for name in members if name not in out
             }
-        fields, wraps, _ = share_fields(CHAT, epoch or self.state.epoch + 1, serves, recipients, out)
+        fields, wraps, _ = share_fields(
+            CHAT, epoch or self.state.epoch + 1, serves, recipients, out, self.secret, self.wrap
+        )
         return self.sign(by, "share", fields, **overrides) | {"wraps": wraps}
 
     def unconfirmed(self, members: Roles) -> frozenset[str]:

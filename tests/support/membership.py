@@ -184,7 +184,7 @@ def follow(
         raise Failure("invalid_membership", f"no such {kind} without an entry")
     if entry is not None:
         named = check_entry(entry, chat, view.entry, people, view.gone(), view.share)
-        if (named.hash, named.op, named.by) != (event["log"], kind, by) or _changed(view.entry, named) != who:
+        if (named.hash, named.op, named.by) != (event["log"], kind, by) or changed(view.entry, named) != who:
             raise Failure("invalid_membership", "the event names something else")
     members = view.members | who if kind in ("create", "add") else view.members
     if kind in ("remove", "leave", "ended"):
@@ -199,7 +199,7 @@ def follow(
     return View(held.epoch, members, named, held)
 
 
-def _changed(before: Entry | None, entry: Entry) -> set[str]:
+def changed(before: Entry | None, entry: Entry) -> set[str]:
     """Whom the item must name: exactly who changed, of `leave` and `retire` who was taken out."""
     old = before.members if before else {}
     if entry.op in ("leave", "retire"):

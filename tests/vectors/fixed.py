@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import gmpy2
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tests.support import der
 from tests.support.keys import DSA, PSS, KeySet, domain
@@ -69,3 +70,25 @@ def dsa(x: int, data: bytes, extra: bytes = b"") -> bytes:
         if r and s:
             return der.sequence(der.integer(r), der.integer(s))
     raise AssertionError("there is always a next nonce")
+
+
+def oaep(spki: bytes, secret: bytes, label: bytes) -> bytes:
+    """RSAES-OAEP, SHA-256, MGF1-SHA-256, with a seed that depends on its input (RFC 8017 §7.1.1)."""
+    numbers = load_der_public_key(spki).public_numbers()  # type: ignore[union-attr]
+    size = (numbers.n.bit_length() + 7) // 8
+    block = hashlib.sha256(label).digest() + (b"\x01" + secret).rjust(size - 65, b"\x00")
+    seed = hashlib.sha256(b"seed" + spki + secret + label).digest()
+    masked = _xor(block, mgf1(seed, len(block)))
+    message = b"\x00" + _xor(seed, mgf1(masked, 32)) + masked
+    wrapped = gmpy2.powmod(int.from_bytes(message, "big"), numbers.e, numbers.n)
+    return int(wrapped).to_bytes(size, "big")
+
+
+def mgf1(seed: bytes, size: int) -> bytes:
+    """MGF1-SHA-256 (RFC 8017 §B.2.1)."""
+    blocks = range(-(-size // 32))
+    return b"".join(hashlib.sha256(seed + n.to_bytes(4, "big")).digest() for n in blocks)[:size]
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

@@ -1,6 +1,6 @@
-"""Makes the vector files that Python owns: `python -m tests.vectors.make`.
+"""Makes the vector files that Python owns: `PYTHONPATH=backend python -m tests.vectors.make`.
 
-kid, bundle, chain and encodings; the others are made by frontend/tests/vectors/make.js. Shape: every file is
+kid, bundle, chain, encodings and those of `combined` chats; the others are made by frontend/tests/vectors/make.js. Shape: every file is
 `{construction, source, made_by, cases: [{name, valid, …}]}`, bytes as b64u, must-fail cases with their `failure`.
 """
 
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.vectors.made import bundles, chains, encodings, kids
+from tests.vectors.made import bundles, chains, encodings, epochs, kids, logs, safety
 
 HERE = Path(__file__).parent
 SOURCES = {
@@ -16,6 +16,10 @@ SOURCES = {
     "kid": "protocol §2",
     "bundle": "protocol §2",
     "chain": "protocol §4",
+    "membership": "protocol §4",
+    "share": "protocol §4",
+    "combined": "protocol §4, RFC 8017 §7.1, RFC 5869",
+    "safety": "protocol §2",
 }
 
 
@@ -26,13 +30,18 @@ def files() -> dict[str, str]:
         "kid": kids.cases(),
         "bundle": bundles.cases(),
         "chain": chains.cases(),
+        "membership": logs.entries(),
+        "share": logs.shares(),
+        "combined": epochs.cases(),
+        "safety": safety.cases(),
     }
     return {f"{name}.json": _render(name, made) for name, made in cases.items()}
 
 
 def _render(name: str, cases: list[dict[str, Any]]) -> str:
-    head = {"construction": name, "source": SOURCES[name], "made_by": "python", "cases": cases}
-    return json.dumps(head, indent=1) + "\n"
+    head = {"construction": name, "source": SOURCES[name], "made_by": "python"}
+    people = {"people": logs.people()} if name in ("membership", "share") else {}
+    return json.dumps(head | people | {"cases": cases}, indent=1) + "\n"
 
 
 if __name__ == "__main__":
