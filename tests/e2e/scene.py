@@ -13,6 +13,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from types import TracebackType
 
@@ -27,26 +28,27 @@ PACE = 0.04  # seconds between an ack and the next message
 logger = logging.getLogger(__name__)
 
 
-def elsewhere(user: User, url: str) -> User:
-    """The same session at another address."""
-    other = User(url, user.username, user.password, user.keys)
-    other.kdf, other.bundle, other._real_kdf = user.kdf, user.bundle, user._real_kdf
-    other.rest.token, other.refresh_token = user.rest.token, user.refresh_token
-    return other
-
-
 class Scene:
-    """Everybody of `people` has a device at `url` and sends, but the last two, who listen. `workers`: the addresses where
-    each worker is asked at the end, by those people who are still here."""
+    """Everybody of `people` has `copies` devices at `url` and sends, but for the last two, who listen; nobody at all if
+    not `sends`. `workers`: the addresses where each worker is asked at the end, by someone who is still here."""
 
-    def __init__(self, people: Mapping[str, User], url: str, workers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        people: Mapping[str, User],
+        url: str,
+        workers: Sequence[str] = (),
+        copies: int = 1,
+        sends: bool = True,
+    ) -> None:
         self._people = dict(people)
         self._workers = workers or [url]
         first, *others = people
         self.chat = people[first].create_chat(*others)
-        names = list(people)
+        listeners = list(people)[-2:] if sends else list(people)
         self.devices = [
-            Device(people[name], self.chat, url, sends=PACE if name in names[:-2] else None) for name in names
+            Device(user, self.chat, url, sends=None if name in listeners else PACE)
+            for name, user in people.items()
+            for _ in range(copies)
         ]
         self._gone: list[Device] = []
         self._fault_at = 0.0
@@ -64,7 +66,21 @@ class Scene:
             f"{count} more acks for each: {[(d.name, len(d.acked) - was) for d, was in before.items()]}",
             RIGHT,
         )
+        self.all_there()
+
+    def trickle(self, count: int) -> None:
+        """Until so many more messages are acked, whoever's they are."""
+        enough = sum(len(device.acked) for device in self.senders) + count
+        until(
+            lambda: sum(len(device.acked) for device in self.senders) >= enough, f"{count} more acks", RIGHT
+        )
+
+    def all_there(self) -> None:
         until(lambda: all(device.connected for device in self.devices), "everybody is there", RIGHT)
+
+    def are_back(self, times: int) -> bool:
+        """Whether each device is there, for so many times more than the first."""
+        return all(device.connected and device.connects > times for device in self.devices)
 
     def fault(self) -> None:
         """It goes wrong now: times are counted from here."""
@@ -73,6 +89,13 @@ class Scene:
     def acks_since_fault(self) -> list[float]:
         """Of all, how many seconds each took."""
         return [seconds for device in self.senders for at, seconds in device.acks if at > self._fault_at]
+
+    def clock(self) -> float:
+        """The server's time of the last item, in seconds since 1970."""
+        asker = self.devices[0].at(self._workers[0])
+        at = asker.history(self.chat, limit=1)["items"][0]["received_at"]
+        asker.close()
+        return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
 
     def leave(self, name: str) -> None:
         """Someone goes for good."""
@@ -90,12 +113,12 @@ class Scene:
         self.rest()
         still = [device.is_still for device in self.devices]
         until(lambda: all(is_still() for is_still in still), f"{what}: all is acked and read", RIGHT)
-        askers = [elsewhere(self._people[self.devices[0].name], url) for url in self._workers]
+        askers = [self.devices[0].at(url) for url in self._workers]
         try:
             wrong = self._wrong(askers)
             deadline = time.monotonic() + RIGHT
             while wrong and time.monotonic() < deadline:
-                time.sleep(0.5)
+                time.sleep(1)  # as often as people may ask
                 wrong = self._wrong(askers)
             assert not wrong, f"{what}: {wrong[:20]}"
             self._log(what)
@@ -103,7 +126,10 @@ class Scene:
         finally:
             for asker in askers:
                 asker.close()
-        assert [one for device in [*self.devices, *self._gone] for one in device.complaints] == [], what
+        complaints = [
+            f"{device.name}: {one}" for device in [*self.devices, *self._gone] for one in device.complaints
+        ]
+        assert not complaints, f"{what}: {complaints[:20]}"
         for device in self.devices:
             device.go_on()
 
@@ -137,7 +163,7 @@ class Scene:
             "%s: no ack for %.1f s by all, %.1f s by one; slowest ack %.1f s; %d acked; all right after %.1f s; refused %s",
             what,
             gaps[0],
-            max(gaps[1:]),
+            max(gaps[1:], default=0),
             max(self.acks_since_fault(), default=0),
             len(all_acks),
             time.monotonic() - self._fault_at,
@@ -150,6 +176,8 @@ class Scene:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for device in self.devices:
+            device.go()
         for device in self.devices:
             device.leave()
 

@@ -71,12 +71,19 @@ class Device:
         self._numbers = 0
         self._resting = threading.Event()
         self._leaving = threading.Event()
+        self._breaking = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
     @property
     def last(self) -> int:
         return len(self.chain)
+
+    def at(self, url: str) -> User:
+        """The same session, for REST calls to another address."""
+        other = User(url, self.name, self.user.password, self.user.keys)
+        other.bundle, other.rest.token = self.user.bundle, self._rest.token
+        return other
 
     def rest(self) -> None:
         self._resting.set()
@@ -88,9 +95,17 @@ class Device:
         """Connected, has all that it was told of, and waits for no ack."""
         return self.connected and self.last >= self._told and self._pending is None
 
-    def leave(self) -> None:
-        """For good."""
+    def come_back(self) -> None:
+        """Breaks its connection, and makes another."""
+        self._breaking.set()
+
+    def go(self) -> None:
+        """It leaves soon, for good."""
         self._leaving.set()
+
+    def leave(self) -> None:
+        """For good; returns when it has."""
+        self.go()
         self._thread.join()
         self._rest.close()
 
@@ -168,6 +183,9 @@ class Device:
     # ------------------------------------------------------------ what it does while connected
 
     def _turn(self, ws: websocket.WebSocket) -> None:
+        if self._breaking.is_set():
+            self._breaking.clear()
+            raise _Cut
         now = time.monotonic()
         if self.last < self._told and now >= self._read_at:
             self._read()
