@@ -51,7 +51,7 @@ class NginxProcess:
         whole = (SHIPPED / "nginx.conf").read_text("utf-8").replace("/var/log/nginx", str(self._folder))
         whole = re.sub(r"^worker_processes .*", "worker_processes 1;", whole, flags=re.M)
         whole = re.sub(r"^worker_rlimit_nofile .*", "", whole, flags=re.M)
-        whole = re.sub(r"worker_connections \d+", "worker_connections 512", whole)
+        whole = re.sub(r"worker_connections \d+", "worker_connections 2048", whole)
         self._put("nginx.conf", whole.replace("http {", f"http {{ {places}", 1))
         text = (SHIPPED / f"{site}.conf").read_text("utf-8")
         text = text.replace("listen 80;", f"listen 127.0.0.1:{self.port};")
