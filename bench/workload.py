@@ -47,21 +47,21 @@ class Group:
 
 
 class Api:
-    """The few REST calls that are needed."""
+    """The few REST calls that are needed, each on a connection of its own."""
 
     def __init__(self, base: str) -> None:
         self.base = base
-        self._session = requests.Session()
-        self._session.trust_env = False
 
     def call(self, method: str, path: str, token: str = "", **body: Any) -> Any:
-        answer = self._session.request(
-            method,
-            f"{self.base}/api/v1{path}",
-            json=body or None,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=60,
-        )
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(
+                method,
+                f"{self.base}/api/v1{path}",
+                json=body or None,
+                headers={"Authorization": f"Bearer {token}"} if token else {},
+                timeout=60,
+            )
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()

@@ -1,9 +1,13 @@
 """Every bench runs, at its smallest: messages are checked by the load generator, the table and the file hold all sides."""
 
 import json
-from importlib import import_module
+import os
+import subprocess
+import sys
 
 import pytest
+
+from tests.support.server import ROOT
 
 CASES = {
     "relay": ({"bare", "grouped", "chat_sec"}, ["--pairs=2", "--lanes=2", "--messages=4", "--warm=1"]),
@@ -14,19 +18,37 @@ CASES = {
         {"bcrypt alone", "login", "quiet", "beside logins"},
         ["--people=2", "--rounds=4", "--pairs=2", "--seconds=0.3"],
     ),
+    "cluster": (
+        {"1 alone", "1 with Redis", "2 with Redis"},
+        ["--pairs=2", "--lanes=2", "--messages=4", "--warm=1", "--most=2"],
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_runs(name, tmp_path, capsys):
+def test_runs(name, tmp_path):
     sides, sizes = CASES[name]
     file = tmp_path / "found.json"
-    assert import_module(f"bench.{name}").main(["--turns=1", f"--json={file}", *sizes]) == 0
+    ran = subprocess.run(
+        [sys.executable, "-m", f"bench.{name}", "--turns=1", f"--json={file}", *sizes],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": "backend"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
     found = json.loads(file.read_text())
-    table = capsys.readouterr().out
     assert set(found["sides"]) == sides and found["bars"] and found["machine"]["cores"]
     for side, values in found["sides"].items():
-        assert f"\n{side}" in table
-        assert values["median"] == values["turns"][0] and all(
-            value >= 0 for value in values["median"].values()
-        )
+        assert f"\n{side}" in ran.stdout
+        assert values["median"] == values["turns"][0]
+        assert all(value >= 0 for value in values["median"].values())
+    for bar in found["bars"]:
+        assert bar["name"] in ran.stdout
+
+
+def test_each_has_its_command():
+    for name in CASES:
+        command = ROOT / "bench" / name
+        assert os.access(command, os.X_OK) and f"-m bench.{name} " in command.read_text()
