@@ -64,6 +64,8 @@ def test_what_cannot_be_journaled_again_is_not_acked(mongo: MongoAdapter, at: Wo
     with mongo.wire.failing(2), pytest.raises(ChatSecError) as caught:  # the insert and the look
         at.append(sent)
     assert caught.value.code == "unavailable"
+    placed = at.place(sent)
+    assert not placed.duplicate and set(placed.members) == {"alice", "bob"}, "nobody was told of it yet"
     assert at.place(sent).duplicate and len(at.items(chat)) == 3
 
 

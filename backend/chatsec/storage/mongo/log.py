@@ -6,7 +6,9 @@ itself, and no number is ever skipped. An epoch's wraps are stored before its ev
 only once that item is there. A refusal counts only by a head that was read for it.
 
 Each item keeps its `_id` through all attempts. When the outcome of an insert is not known, the sequence is looked at
-before anything is answered: what is found there is placed (and journaled once more), the rest is tried again.
+before anything is answered: what is found there is placed (and journaled once more), the rest is tried again. A message
+that was refused as `unavailable` may have its place all the same, and nobody was told of it. So when its sender tries
+again, and it is there, it is journaled once more and answered as placed just now, not as a duplicate.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 Batch = Sequence[NewMessage | NewEvent | Mark]
 Result = Appended | Mark | ChatSecError
+Known = tuple[str, str, str]  # chat, sender, id
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,16 @@ class MongoLog:
         self._db = database
         self._offload = offload
         self._kept: dict[str, Place] = {}
+        self._untold: set[Known] = set()
         self._lock = threading.RLock()
 
     def append(self, batch: Batch, at: int) -> list[Result]:
         with self._lock, pymongo.timeout(2 * CALL):
             if len(self._kept) > KEPT:
                 self._kept.clear()
-            return _Append(self._db, self._offload, self._kept, batch, at).run()
+            if len(self._untold) > KEPT:
+                self._untold.clear()
+            return _Append(self._db, self._offload, self._kept, self._untold, batch, at).run()
 
     @reaching
     def known(self, chat: str, sender: str, message_id: str) -> bool:
@@ -76,11 +82,18 @@ class _Append:
     """One batch on its way. `results` holds None for what has no answer yet."""
 
     def __init__(
-        self, database: Database, offload: Offload, kept: dict[str, Place], batch: Batch, at: int
+        self,
+        database: Database,
+        offload: Offload,
+        kept: dict[str, Place],
+        untold: set[Known],
+        batch: Batch,
+        at: int,
     ) -> None:
         self._db = database
         self._offload = offload
         self._kept = kept
+        self._untold = untold
         self._batch = batch
         self._at = at
         self._ids = [ObjectId() for _ in batch]
@@ -99,6 +112,11 @@ class _Append:
                     self._settle()
         except ChatSecError as failure:
             self._kept.clear()  # an insert may have been made, or not
+            self._untold |= {
+                _known_by(item)
+                for index in self._open()
+                if isinstance(item := self._batch[index], NewMessage)
+            }
             if all(result is None or isinstance(result, ChatSecError) for result in self._results):
                 raise
             return [failure if result is None else result for result in self._results]
@@ -320,6 +338,17 @@ class _Append:
         if doc is None:
             return None
         before = items.chain_at(self._db, place.no, doc["seq"] - 1)
+        if isinstance(item, NewMessage) and _known_by(item) in self._untold:
+            self._db.touch()
+            self._untold.discard(_known_by(item))
+            head = place.head
+            if (
+                doc["seq"] > head.opened_seq
+            ):  # else those who are members now were told of the event that made them so
+                at, members = doc["at"], head.members
+                return Appended(
+                    doc["seq"], at, before, item.body, False, members, head.epoch, head.opened_seq
+                )
         return Appended(doc["seq"], doc["at"], before, duplicate=True)
 
     # -------------------------------------------------------- marks
@@ -361,3 +390,7 @@ class _Append:
         else:
             self._kept[chat] = place
         return place
+
+
+def _known_by(message: NewMessage) -> Known:
+    return message.chat, message.sender, message.id
