@@ -1,8 +1,7 @@
 """MongoDB alone: two writers whose commands to the database are merged in every order.
 
-Each is a store of its own with a driver of its own, on the real wire; an order that led to the same data, past the same
-observations, as one before is not walked again (773 orders are), and writers are interrupted twice at most (see `interleaving`):
-a lost place, the look at what took it and the second attempt are all reached so.
+Each is a store of its own with a driver of its own, on the real wire. Writers are interrupted twice at most, and an order
+that led to the same data, past the same observations, as one before is not walked again: 773 are (see `interleaving`).
 """
 
 from __future__ import annotations

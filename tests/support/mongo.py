@@ -36,21 +36,23 @@ class NoMongo(RuntimeError):
     """None of the three is there."""
 
 
-def command(port: int, folder: Path, flags: tuple[str, ...] = ()) -> list[str]:
-    """How one is started, that keeps its data in `folder` and lets tests make it fail; `NoMongo`."""
+def command(port: int, folder: Path, auth: bool = False, tls: Path | None = None) -> list[str]:
+    """How one is started, that keeps its data in `folder` and lets tests make it fail; `NoMongo`.
+
+    `tls`: a folder with `server.pem`, certificate and key, and `server.key`, the key alone.
+    """
+    where = ["--port", str(port), *(["--auth"] if auth else [])]
     if mongod := shutil.which("mongod"):
-        where = ["--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(folder)]
-        return [mongod, *where, "--quiet", "--setParameter", "enableTestCommands=1", *flags]
+        where += ["--bind_ip", "127.0.0.1", "--dbpath", str(folder)]
+        if tls:
+            where += ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(tls / "server.pem")]
+        return [mongod, *where, "--quiet", "--setParameter", "enableTestCommands=1"]
     secantus = Path(sys.executable).with_name("secantusd-py")
     if secantus.exists():
-        where = ["--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder)]
-        return [
-            str(secantus),
-            *where,
-            "--sync-on-commit",
-            "--enable-test-commands",
-            *(flags or ("--standalone",)),
-        ]
+        where += ["--host", "127.0.0.1", "--storage-path", str(folder)]
+        if tls:
+            where += ["--tls-cert-file", str(tls / "server.pem"), "--tls-key-file", str(tls / "server.key")]
+        return [str(secantus), *where, "--standalone", "--sync-on-commit", "--enable-test-commands"]
     raise NoMongo(NONE)
 
 
@@ -97,8 +99,10 @@ def _memory() -> str | None:
 class MongoProcess:
     """A database server of one's own, which can be killed and started again on the same port and data."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
-        self._flags = flags
+    def __init__(self, folder: Path, auth: bool = False, tls: Path | None = None) -> None:
+        """`auth`: with the users that were made without it. `tls`: as in `command`."""
+        self._auth = auth
+        self._tls = tls
         self._folder = folder / "mongo"
         self._folder.mkdir(exist_ok=True)
         self._log = folder / "mongo.log"
@@ -111,14 +115,14 @@ class MongoProcess:
     def start(self) -> MongoProcess:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                command(self.port, self._folder, self._flags),
+                command(self.port, self._folder, self._auth, self._tls),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            if answers(self.uri()):
+            if answers(self.uri() + ("?tls=true&tlsInsecure=true" if self._tls else "")):
                 return self
         self.kill()
         raise RuntimeError(f"the database did not start:\n{self._log.read_text(errors='replace')}")

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import pymongo
 from bson import ObjectId
 from pymongo import MongoClient
-from pymongo.errors import DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -56,6 +56,14 @@ def out_of_reach(error: PyMongoError) -> ChatSecError:
     return ChatSecError("unavailable", "the store is out of reach")
 
 
+def _why_closed(error: PyMongoError) -> str:
+    if isinstance(error, OperationFailure) and error.code in (13, 18):  # Unauthorized, AuthenticationFailed
+        return "the database at MONGO_URI refuses the user, or their password"
+    if "certificate" in str(error).lower():
+        return "the database at MONGO_URI shows a certificate that is not trusted: see tlsCAFile"
+    return "the database at MONGO_URI cannot be opened"
+
+
 class Database:
     """The collections, each with the store's concerns."""
 
@@ -71,8 +79,8 @@ class Database:
         }
         try:
             self._client: MongoClient[Doc] = MongoClient(uri, **(given | options))
-        except (PyMongoError, ValueError) as error:
-            raise ChatSecError("unavailable", "MONGO_URI cannot be used") from error
+        except (PyMongoError, ValueError, OSError):  # whose text, or cause, may hold the URI and its password
+            raise ChatSecError("unavailable", "MONGO_URI cannot be used") from None
         try:
             replicated = "setName" in self._client.admin.command("hello")
             # Of a replica set only what cannot be rolled back is read, else a place could be counted that is then lost.
@@ -81,7 +89,7 @@ class Database:
             indexes.make(database)
         except PyMongoError as error:
             self._client.close()
-            raise ChatSecError("unavailable", "the database at MONGO_URI cannot be opened") from error
+            raise ChatSecError("unavailable", _why_closed(error)) from None
         self.users = database["users"]
         self.bundles = database["bundles"]
         self.chats = database["chats"]
