@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 class Scene:
     """Everybody of `people` has `copies` devices at `url` and sends, but for the last two, who listen; nobody at all if
-    not `sends`. `workers`: the addresses where each worker is asked at the end, by someone who is still here."""
+    not `sends`. `workers`: the addresses where each worker is asked at the end, by someone who is still here. `maker` made
+    the chat."""
 
     def __init__(
         self,
@@ -39,11 +40,12 @@ class Scene:
         workers: Sequence[str] = (),
         copies: int = 1,
         sends: bool = True,
+        maker: str = "",
     ) -> None:
         self._people = dict(people)
         self._workers = workers or [url]
-        first, *others = people
-        self.chat = people[first].create_chat(*others)
+        maker = maker or next(iter(people))
+        self.chat = people[maker].create_chat(*(name for name in people if name != maker))
         listeners = list(people)[-2:] if sends else list(people)
         self.devices = [
             Device(user, self.chat, url, sends=None if name in listeners else PACE)
@@ -159,6 +161,8 @@ class Scene:
         all_acks = sorted(at for device in [*self.senders, *self._gone] for at, _ in device.acks)
         gaps = [_longest(all_acks, self._fault_at)]
         gaps += [_longest([at for at, _ in device.acks], self._fault_at) for device in self.senders]
+        if not all_acks or not self._fault_at:
+            return
         logger.info(
             "%s: no ack for %.1f s by all, %.1f s by one; slowest ack %.1f s; %d acked; all right after %.1f s; refused %s",
             what,

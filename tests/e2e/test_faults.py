@@ -5,6 +5,7 @@ Nothing acked is lost, seq has no gap and no repeat, every client holds the same
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -19,6 +20,7 @@ from tests.support.client import User
 from tests.support.cluster import Cluster, until
 
 NAMES = ("alice", "bob", "carol", "dora", "eve")
+MAKERS = itertools.cycle(NAMES)  # one person alone may not open so many epochs an hour
 KILLS = 20
 STARVED = 20  # seconds without an ack
 SHORT = 3  # seconds that a fault lasts
@@ -47,7 +49,10 @@ def people(cluster: Cluster) -> Iterator[dict[str, User]]:
 def scene(cluster: Cluster, people: dict[str, User]) -> Iterator[Scene]:
     """All is well before, and load is on."""
     cluster.wait_ready()
-    with Scene(people, cluster.url, [f"http://127.0.0.1:{port}" for port in cluster.ports]) as made:
+    maker = next(MAKERS)
+    with Scene(
+        people, cluster.url, [f"http://127.0.0.1:{port}" for port in cluster.ports], maker=maker
+    ) as made:
         made.flow()
         yield made
 
