@@ -61,11 +61,14 @@ def scene(cluster: Cluster, people: dict[str, User]) -> Iterator[Scene]:
 
 
 def test_a_worker_is_killed(cluster: Cluster, scene: Scene) -> None:
-    """One who may have been on it is gone for good: within 45 s all know."""
+    """One who may have been on it is gone for good: within 45 s all know. What it had stored and not told is fetched:
+    everybody is sent away once, and syncs."""
     scene.fault()
     cluster.kill_worker(0)
     scene.leave("eve")
+    connects = {device: device.connects for device in scene.devices}
     scene.flow()
+    until(lambda: all(device.connects > was for device, was in connects.items()), "everybody is back")
     cluster.wait_ready()
     scene.judge("a worker is killed")
 

@@ -91,8 +91,12 @@ class Worker:
             share=self.shared.share,
             linger=linger,
         )
-        self.shared.attach(self.presence)
+        self.crashes = 0  # of others, as far as this worker was told
+        self.shared.attach(self.presence, self._crashed)
         self.line.rise(missed=False)
+
+    def _crashed(self) -> None:
+        self.crashes += 1
 
     def step(self) -> None:
         try:
@@ -291,6 +295,7 @@ def test_people_of_a_killed_worker_are_gone_and_one_survivor_stores_it(cluster: 
     assert b.told("bob1") == c.told("bob2") == [("alice", "offline")]
     assert stored == ["alice"] and cluster.last_seen("eve") == eve
     assert cluster.client.smembers(PEOPLE) == {b"B", b"C"}
+    assert (b.crashes, c.crashes) == (1, 1)
 
 
 def test_people_of_a_killed_worker_who_came_back_are_not_missed(two: tuple[Worker, Worker]) -> None:
@@ -321,6 +326,8 @@ def test_a_worker_that_stops_gives_its_people_time(two: tuple[Worker, Worker]) -
     b.cluster.settle()
     assert GRACE in b.steps.slept
     assert b.told("bob1") == [("eve", "offline")] and b.seen("alice") == "online"
+    b.cluster.beats(4)
+    assert b.crashes == 0
 
 
 def test_a_worker_that_was_missed_and_goes_on_is_known_again(two: tuple[Worker, Worker]) -> None:

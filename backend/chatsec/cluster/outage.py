@@ -1,7 +1,7 @@
 """What a worker does while Redis is away, and about what it may have missed.
 
 Redis keeps nothing for who was away. So whenever the link is up again, and when another worker could not tell
-something, this worker closes its own sockets, spread over a few seconds: clients come back by themselves and `sync`,
+something, or is gone without a word and may have stored what it did not come to tell, this worker closes its own sockets, spread over a few seconds: clients come back by themselves and `sync`,
 and that is how they catch up. Nothing acked is lost, since all of it is in the store. It begins when all workers have
 had the time to find Redis again, so that nobody is sent away twice for one outage.
 
@@ -54,7 +54,12 @@ class Outage:
 
     def _up(self, missed: bool) -> None:
         # A socket that was there before the link heard nothing either.
-        if (missed or self._sockets.session_ids()) and not self._waiting:
+        if missed or self._sockets.session_ids():
+            self.missed()
+
+    def missed(self) -> None:
+        """Something may not have been told here: the sockets are closed, once for all that happens meanwhile."""
+        if not self._waiting:
             self._waiting = True
             self._offload.start(self._hang_up)
 

@@ -2,7 +2,7 @@
 
     shared = RedisPresence(link, offload)
     presence = PresenceService(…, share=shared.share, linger=LINGER)
-    shared.attach(presence)
+    shared.attach(presence, crashed)
     shared.start() … shared.leave()
 
 In Redis each worker has a hash, username → "stamp status", that expires unless its worker goes on beating, and the set
@@ -87,9 +87,10 @@ class RedisPresence:
         self._wake: Signal | None = None
         self._leaving = False
 
-    def attach(self, presence: Presence) -> None:
-        """Before the link starts."""
+    def attach(self, presence: Presence, crashed: Callable[[], None]) -> None:
+        """Before the link starts. `crashed` is called when a worker is gone that did not say so."""
         self._presence = presence
+        self._crashed = crashed
         self._link.on("presence", self._hear)
         self._link.on_up(self._up)
 
@@ -251,6 +252,8 @@ class RedisPresence:
         if self._clock() < self._patient_until:
             return
         first = self._link.call(lambda redis: redis.srem(PEOPLE, worker))
+        if worker in self._heard:
+            self._crashed()
         self._lose(worker, store=bool(first))
 
     def _read(self, worker: str) -> None:

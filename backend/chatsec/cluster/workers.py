@@ -41,7 +41,7 @@ class Workers:
 
         self._outage = Outage(self.link, self._offload, sessions, sockets)
         self.link.on(CUT, cut)
-        self.presence.attach(presence)
+        self.presence.attach(presence, self._outage.missed)
 
     def start(self) -> None:
         """Returns when the link is up, or Redis has had its time: this worker does not need it to begin."""
