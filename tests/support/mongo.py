@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote_plus
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -76,9 +76,12 @@ def shared() -> Address:
     """One server for all tests of this process; the one at TEST_MONGO_URI, or one that ends with the process."""
     if given := os.environ.get("TEST_MONGO_URI"):
         parts = parse_uri(given)
-        login = f"{quote(parts['username'])}:{quote(parts['password'])}@" if parts["username"] else ""
+        login = (
+            f"{quote_plus(parts['username'])}:{quote_plus(parts['password'])}@" if parts["username"] else ""
+        )
         host, port = parts["nodelist"][0]
-        return Address(host, port, login, f"&authSource={parts['database'] or 'admin'}" if login else "")
+        source = parts["options"].get("authSource") or parts["database"] or "admin"
+        return Address(host, port, login, f"&authSource={source}" if login else "")
     return _started()
 
 
