@@ -35,7 +35,7 @@ class MongoStorage:
         self.chats.finish_erasures()
 
     def ping(self) -> None:
-        self._database.touch()
+        self._database.ping()
 
     def close(self) -> None:
         self._database.close()

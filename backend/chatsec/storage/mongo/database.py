@@ -29,7 +29,8 @@ Doc = dict[str, Any]
 DEFAULT_NAME = "chatsec"
 CALL = 10.0  # seconds that a step may take, with all its retries
 TRIES = 3  # of a write whose outcome is not known
-SELECTION = 2.0  # seconds that a server is looked for
+PING = 3.0  # seconds after which a database that does not answer is not ready
+SELECTION = 2.0  # seconds that a server is looked for at the start; later a step may take all it has for that
 POOL = 50
 UNFINISHED = "unfinished"  # in `transfer`
 logger = logging.getLogger(__name__)
@@ -121,6 +122,11 @@ class Database:
             if failures:
                 self.touch()
             return done
+
+    def ping(self) -> None:
+        """`touch`, without its patience."""
+        with pymongo.timeout(PING):
+            self.touch()
 
     @reaching
     def touch(self) -> None:
