@@ -32,7 +32,7 @@ def opened(uri: str, **options: Any) -> MongoStorage:
 def refused(uri: str, caplog: pytest.LogCaptureFixture) -> str:
     """The words of the refusal, which are all that is told."""
     with pytest.raises(ChatSecError) as caught:
-        opened(uri, serverSelectionTimeoutMS=500)
+        opened(uri, timeoutMS=800)
     assert caught.value.code == "unavailable" and caught.value.__cause__ is None
     assert PASSWORD not in f"{caught.value} {caught.value!r} {caplog.text}"
     return str(caught.value)
