@@ -42,8 +42,8 @@ class Visitor:
         """Opens the register page by its link and fills the form, without sending it."""
         self.page.goto("/login")
         self.page.get_by_role("link", name="Create account").click()
-        self.page.get_by_label("Display name").fill(display_name)
         self.page.get_by_label("Username").fill(username)
+        self.page.get_by_label("Display name").fill(display_name)
         self.page.get_by_label("Password").fill(password)
 
     def register(self, username: str, display_name: str, password: str = PASSWORD) -> None:

@@ -1,9 +1,18 @@
-/** The frame of the log-in and the register page. */
+/** The frame of the log-in and the register page, and the way from one to the other. */
+import { useState } from 'react';
+import Link from 'next/link';
 import { Brand } from '../ui/brand.js';
+import { Splash } from '../ui/splash.js';
 import styles from './account.module.css';
 
-/** @param {{title: string, lead: string, children: React.ReactNode, foot: React.ReactNode}} props */
-export function AccountCard({ title, lead, children, foot }) {
+/**
+ * @param {{title: string, lead: string, children: React.ReactNode,
+ *   other: {question: string, href: string, label: string}}} props
+ */
+export function AccountCard({ title, lead, children, other }) {
+  // Gone at once: what is typed while the other page is on its way would be lost in this one's fields.
+  const [leaving, setLeaving] = useState(false);
+  if (leaving) return <Splash />;
   return (
     <div className={styles.page}>
       <main className={styles.column}>
@@ -13,7 +22,12 @@ export function AccountCard({ title, lead, children, foot }) {
           <p className={styles.lead}>{lead}</p>
           {children}
         </div>
-        <p className={styles.foot}>{foot}</p>
+        <p className={styles.foot}>
+          {other.question}{' '}
+          <Link href={other.href} prefetch={false} onNavigate={() => setLeaving(true)}>
+            {other.label}
+          </Link>
+        </p>
       </main>
     </div>
   );

@@ -1,7 +1,6 @@
 'use client';
 /** Logging in. The password is stretched here; the server only sees what is derived from it. */
 import { useState } from 'react';
-import Link from 'next/link';
 import { PATHS } from '../../config.js';
 import { useAccount } from '../../hooks/useSession.js';
 import { errorWords } from '../../hooks/words.js';
@@ -41,16 +40,9 @@ function LoginCard() {
     }
   }
 
-  const foot = (
-    <>
-      New here?{' '}
-      <Link href={PATHS.register} prefetch={false}>
-        Create account
-      </Link>
-    </>
-  );
+  const other = { question: 'New here?', href: PATHS.register, label: 'Create account' };
   return (
-    <AccountCard title="Welcome back" lead="Log in to read and write." foot={foot}>
+    <AccountCard title="Welcome back" lead="Log in to read and write." other={other}>
       <form className={styles.form} method="post" noValidate onSubmit={submit}>
         <Field
           label="Username"

@@ -1,7 +1,6 @@
 'use client';
 /** Making an account: name and password, then keys that never leave this browser unlocked. */
 import { useState } from 'react';
-import Link from 'next/link';
 import { PATHS } from '../../config.js';
 import { judgePassword } from '../../hooks/password.js';
 import { useAccount } from '../../hooks/useSession.js';
@@ -61,17 +60,10 @@ function RegisterCard() {
     return setBusy(false);
   }
 
-  const foot = (
-    <>
-      Have an account?{' '}
-      <Link href={PATHS.login} prefetch={false}>
-        Log in
-      </Link>
-    </>
-  );
+  const other = { question: 'Have an account?', href: PATHS.login, label: 'Log in' };
   const lead = 'Your keys are made in this browser and locked with your password.';
   return (
-    <AccountCard title="Create your account" lead={lead} foot={foot}>
+    <AccountCard title="Create your account" lead={lead} other={other}>
       <form className={styles.form} method="post" noValidate onSubmit={submit}>
         <Field
           label="Username"
