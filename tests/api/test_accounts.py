@@ -78,11 +78,13 @@ def test_bad_display_names_are_invalid(world: World, display_name: Any) -> None:
 
 @pytest.mark.parametrize("password", ["short", "password", "PassWord1", "alice123", "1234567"])
 def test_weak_passwords_are_refused_where_the_server_sees_them(world: World, password: str) -> None:
+    """ASVS 6.2.4, 6.2.12."""
     username = "alice123" if password == "alice123" else "alice"
     refused(register(world, username=username, password=password), 400, "weak_password")
 
 
 def test_passwords_of_8_to_1024_characters_of_any_kind_are_taken_whole(world: World) -> None:
+    """ASVS 6.2.1, 6.2.9, 6.2.5, 6.2.6, 6.2.7, 6.2.8."""
     for number, password in enumerate(["x7 käse☃", "☃" * 1024, "a" * 99 + "b", " leading and trailing "]):
         world.register(f"user{number}", password=password)
         assert world.log_in(f"user{number}", password).username == f"user{number}"
@@ -121,7 +123,7 @@ def test_with_a_kdf_the_password_is_exactly_the_derived_secret(world: World) -> 
     ],
 )
 def test_a_kdf_that_clients_would_refuse_is_invalid(world: World, change: dict[str, Any]) -> None:
-    """H10, the server's side: it never stores what would talk a client down."""
+    """ASVS 11.4.2, 11.4.4: H10, the server's side: it never stores what would talk a client down."""
     problem = refused(register(world, password=AUTH, kdf={**KDF, **change}), 400, "invalid")
     assert fields(problem) == {f"kdf.{next(iter(change))}"}
 
@@ -133,7 +135,7 @@ def test_numbers_count_however_they_are_written(world: World) -> None:
 
 
 def test_unknown_fields_are_ignored_and_never_stored(world: World) -> None:
-    """Mass assignment: what the page does not name has no effect."""
+    """ASVS 15.3.1, 15.3.3, 15.3.6: Mass assignment: what the page does not name has no effect."""
     alice = world.register(
         created_at="2001-01-01T00:00:00.000Z",
         keys_version=9,
@@ -226,6 +228,7 @@ OPERATORS: list[Any] = [
 @pytest.mark.parametrize("value", OPERATORS)
 @pytest.mark.parametrize("field", ["username", "password"])
 def test_operators_never_match(world: World, field: str, value: Any) -> None:
+    """ASVS 1.2.4."""
     world.register()
     body = {"username": "alice", "password": PASSWORD, field: value}
     answer = world.post("/auth/login", body)

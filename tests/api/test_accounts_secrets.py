@@ -42,6 +42,7 @@ def change(**more: Any) -> dict[str, Any]:
 
 
 def test_a_new_password_ends_the_other_sessions_and_answers_as_login(world: World) -> None:
+    """ASVS 7.4.2, 7.4.3."""
     alice = register(world)
     other = world.log_in(password=AUTH)
     answer = alice.call("PUT", "/me/password", change())
@@ -90,6 +91,7 @@ def unchanged(world: World, alice: Person) -> None:
     ],
 )
 def test_a_refused_change_changes_nothing(world: World, more: dict[str, Any], status: int, code: str) -> None:
+    """ASVS 6.2.2, 6.2.3."""
     alice = register(world)
     refused(alice.call("PUT", "/me/password", change(**more)), status, code)
     unchanged(world, alice)
@@ -336,6 +338,7 @@ def test_a_state_of_512_kib_is_taken_and_no_more(world: World) -> None:
 
 
 def test_deletion_ends_everything_but_what_others_need(world: World) -> None:
+    """ASVS 7.4.2, 7.4.3."""
     alice, bobby = register(world), world.register("bobby")
     second = world.log_in(password=AUTH)
     refused(alice.call("POST", "/me/deletion", {"password": "wrong password"}), 403, "wrong_password")
@@ -371,7 +374,7 @@ def test_a_last_owner_names_another_before_the_account_ends(world: World) -> Non
 
 
 def test_grave_changes_ask_for_the_password(world: World) -> None:
-    """ASVS 7.5.1: an open session alone is not enough."""
+    """ASVS 7.5.1, 7.5.2: an open session alone is not enough."""
     alice = world.register()
     for method, path, body in (
         ("POST", "/me/deletion", {}),
@@ -384,7 +387,10 @@ def test_grave_changes_ask_for_the_password(world: World) -> None:
 
 
 def test_no_secret_gets_into_the_log(world: World, capfd: pytest.CaptureFixture[str]) -> None:
-    """Who did what is logged; with what, never: and a name that is none may be a password in the wrong field."""
+    """ASVS 16.2.5, 16.3.1: who did what is logged; with what, never.
+
+    A name that is none may be a password in the wrong field.
+    """
     alice = register(world)
     tokens = [alice.access, alice.refresh]
     other = world.log_in(password=AUTH, refresh_in="cookie")

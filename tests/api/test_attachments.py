@@ -151,6 +151,7 @@ def test_a_chunked_body_is_taken_too(room: Room) -> None:
 
 
 def test_a_download_can_act_as_nothing_but_bytes(room: Room) -> None:
+    """ASVS 3.2.1, 1.3.4, 1.3.5."""
     headers = room.get(room.upload(b"<script>alert(1)</script>").get_json()["id"]).headers
     assert headers["Content-Type"] == "application/octet-stream"
     assert headers["Content-Disposition"] == "attachment"
@@ -317,6 +318,7 @@ def test_who_is_removed_during_the_upload_leaves_nothing(room: Room) -> None:
 
 @pytest.mark.parametrize("name", TRAVERSAL)
 def test_no_name_reaches_the_disk(room: Room, name: str) -> None:
+    """ASVS 5.3.2, 5.4.1."""
     room.upload()
     for path in (f"/api/v1/chats/{room.chat}/attachments/{name}", f"/api/v1/chats/{name}/attachments/{name}"):
         answer = room.client.get(path, headers=room.headers["alice"])
@@ -369,6 +371,7 @@ def test_a_file_that_is_gone_is_not_found(room: Room) -> None:
 
 
 def test_uploads_are_limited_by_account(room: Room) -> None:
+    """ASVS 2.4.1."""
     room.client = room.new_client(rate_limits=True)
     answers = [room.upload(b"x") for _ in range(70)]
     limited = refused(answers[-1], 429, "rate_limited")

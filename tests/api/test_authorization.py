@@ -106,6 +106,7 @@ def tries() -> list[Try]:
 
 
 def test_every_chat_route_is_tried(stage: Stage) -> None:
+    """ASVS 8.2.1, 8.2.2, 8.2.3, 8.3.1."""
     spec = requests.get(f"{stage.url}/api/v1/openapi.json", timeout=20).json()
     routes = {
         (method.upper(), path)
@@ -119,6 +120,7 @@ def test_every_chat_route_is_tried(stage: Stage) -> None:
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("one", tries(), ids=lambda one: f"{one[0]} {one[1].removeprefix('/api/v1')}")
 def test_matrix(stage: Stage, one: Try, role: str) -> None:
+    """ASVS 8.2.1, 8.2.2, 8.2.3, 8.3.1."""
     method, pattern, rest, as_member, as_owner = one
     expected = {"anonymous": 401, "stranger": 404, "former": 404, "member": as_member, "owner": as_owner}[
         role
@@ -147,6 +149,7 @@ def test_matrix(stage: Stage, one: Try, role: str) -> None:
 @pytest.mark.parametrize("role", ROLES[1:])
 @pytest.mark.parametrize("event", ["message:send", "message:delivered", "message:read", "typing", "sync"])
 def test_events(stage: Stage, event: str, role: str) -> None:
+    """ASVS 8.2.1, 8.2.2, 8.2.3, 8.3.1."""
     stage.set()
     inside = role in ("member", "owner")
     user = stage.people[role]

@@ -316,6 +316,7 @@ def good_bodies(user: User, chat: str) -> dict[tuple[str, str], Json]:
 
 
 def test_every_route_answers_everything(server: ServerProcess, mallory: User) -> None:
+    """ASVS 2.2.1, 2.2.2."""
     chat = str(uuid.UUID(int=2))
     spec = requests.get(f"{server.url}/api/v1/openapi.json", timeout=SECONDS).json()
     bodies = good_bodies(mallory, chat)
@@ -454,6 +455,7 @@ def event_texts(user: User, chat: str) -> Iterator[str]:
 
 
 def test_every_event_is_acknowledged(server: ServerProcess, mallory: User) -> None:
+    """ASVS 2.2.1, 2.2.2."""
     chat = str(uuid.UUID(int=2))
     raw = RawSocket(server.url, mallory.token)
     wrong, cases, codes = [], 0, set()

@@ -139,6 +139,7 @@ def test_metrics_from_loopback(site: Site, address: str) -> None:
     "address", ["192.0.2.7", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.7", "", "localhost"]
 )
 def test_metrics_are_for_nobody_else(site: Site, address: str) -> None:
+    """ASVS 13.4.5."""
     refused(site.get("/metrics", address), 401, "unauthorized")
     refused(site.get("/metrics", address, X_Forwarded_For="127.0.0.1"), 401, "unauthorized")
     refused(site.get("/metrics", address, Authorization=f"Bearer {TOKEN}x"), 401, "unauthorized")
@@ -366,6 +367,7 @@ def test_a_request_is_one_line_of_what_we_know(site: Site, written: io.StringIO)
 
 
 def test_a_forged_address_is_not_believed(site: Site, world: World, written: io.StringIO) -> None:
+    """ASVS 4.1.3, 15.3.4."""
     site.get("/api/v1/server", "192.0.2.7", X_Forwarded_For="203.0.113.9", X_Real_IP="203.0.113.9")
     assert "203.0.113.9" not in written.getvalue()
     site.app = site.new_app(world, TOKEN, trusted_proxies=1)

@@ -178,6 +178,7 @@ def test_an_unknown_path_is_no_304(client: FlaskClient) -> None:
 
 
 def test_a_page_may_run_its_own_scripts_and_nothing_else(client: FlaskClient) -> None:
+    """ASVS 1.3.2."""
     allowed = policy(client.get("/"))
     assert allowed["script-src"] == ["'self'", "'wasm-unsafe-eval'", script_hash(INLINE), script_hash(SECOND)]
     assert policy(client.get("/login"))["script-src"][2:] == [script_hash(b"login()")]
@@ -202,6 +203,7 @@ EVERYWHERE = (
 @pytest.mark.parametrize("path", EVERYWHERE)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "DELETE"])
 def test_every_answer_is_fenced(client: FlaskClient, method: str, path: str) -> None:
+    """ASVS 3.4.3, 3.4.6."""
     answer = client.open(path, method=method, environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
     allowed = policy(answer)
     assert allowed["default-src"] == ["'none'"]
@@ -217,6 +219,7 @@ def test_every_answer_is_fenced(client: FlaskClient, method: str, path: str) -> 
 
 @pytest.mark.parametrize("path", ["/", "/_next/static/chunks/a-1f2e.js", "/nothing"])
 def test_a_page_and_its_scripts_have_the_whole_policy(client: FlaskClient, path: str) -> None:
+    """ASVS 3.4.3, 3.4.6."""
     answer = client.get(path)
     allowed = policy(answer)
     assert allowed["require-trusted-types-for"] == ["'script'"]
@@ -334,6 +337,7 @@ def test_a_build_without_a_404_page_still_answers(world: World, build: Path) -> 
 
 
 def test_the_real_build_fits_its_policy(world: World) -> None:
+    """ASVS 3.4.3, 3.4.6."""
     client = new_app(world, OUT).test_client()
     pages = [path for path in OUT.rglob("*.html") if path.name not in page.NO_ROUTE]
     assert pages, "the page is not built: make page"

@@ -83,7 +83,7 @@ def test_bodies_have_limits(world: World, method: str, path: str, limit: int) ->
 
 
 def test_a_fault_is_unavailable_and_tells_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fail closed, generic, and without what was sent in the log."""
+    """ASVS 16.5.1: Fail closed, generic, and without what was sent in the log."""
     alice = world.register()
 
     def broken(username: str) -> Any:
@@ -97,6 +97,7 @@ def test_a_fault_is_unavailable_and_tells_nothing(world: World, capsys: pytest.C
 
 
 def test_a_store_that_is_down_is_unavailable_and_no_open_door(world: World) -> None:
+    """ASVS 16.5.3."""
     alice = world.register()
     world.storage.close()
     world.path.write_bytes(b"no database any more" * 1000)
@@ -112,6 +113,7 @@ def test_a_store_that_is_down_is_unavailable_and_no_open_door(world: World) -> N
 
 
 def test_every_answer_carries_the_security_headers(world: World) -> None:
+    """ASVS 3.4.4, 3.4.5."""
     alice = world.register()
     for answer in (alice.call("GET", "/me"), alice.call("GET", "/nothing"), world.post("/auth/login", {})):
         headers = answer.headers
@@ -123,11 +125,13 @@ def test_every_answer_carries_the_security_headers(world: World) -> None:
 
 
 def test_hsts_over_https_only(world: World) -> None:
+    """ASVS 3.4.1."""
     answer = world.app.test_client().get("/api/v1/me", base_url="https://chat.example")
     assert answer.headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
 
 
 def test_only_listed_origins_may_read_answers(world: World) -> None:
+    """ASVS 3.4.2."""
     world.new_app(cors_origins=("https://page.example",))
     client = world.app.test_client()
     good = client.get("/api/v1/me", headers={"Origin": "https://page.example"}).headers
@@ -158,6 +162,7 @@ def attempt(world: World, body: dict[str, Any], address: str = "192.0.2.1", **he
 
 
 def test_ten_logins_by_account_wherever_they_come_from(world: World) -> None:
+    """ASVS 6.3.1."""
     world.new_app(rate_limits=True)
     alice = world.register()
     for number in range(10):
@@ -178,6 +183,7 @@ def test_ten_logins_by_account_wherever_they_come_from(world: World) -> None:
 
 
 def test_ten_logins_by_address_whoever_is_meant(world: World) -> None:
+    """ASVS 2.4.1."""
     world.new_app(rate_limits=True)
     world.register()
     for number in range(10):
@@ -195,6 +201,7 @@ def test_an_ipv6_subscriber_is_one_address(world: World) -> None:
 
 
 def test_forwarded_addresses_count_only_behind_proxies_we_trust(world: World) -> None:
+    """ASVS 4.1.3, 15.3.4."""
     world.new_app(rate_limits=True)
     for number in range(10):
         forged = {"X-Forwarded-For": f"198.51.100.{number}", "Forwarded": f"for=198.51.100.{number}"}

@@ -96,6 +96,7 @@ def test_forged_refresh_tokens_are_nothing(world: World) -> None:
 
 
 def test_logout_ends_tokens_at_once(world: World) -> None:
+    """ASVS 7.2.4, 7.4.1."""
     alice = world.register()
     assert alice.call("POST", "/auth/logout").status_code == 204
     refused(alice.call("GET", "/me"), 401, "unauthorized")
@@ -119,6 +120,7 @@ def test_access_tokens_live_15_minutes(world: World) -> None:
 
 
 def test_a_session_dies_of_30_idle_days(world: World) -> None:
+    """ASVS 7.3.1, 7.3.2."""
     alice = world.register()
     for _ in range(3):
         world.clock.forward(days=29)
@@ -128,6 +130,7 @@ def test_a_session_dies_of_30_idle_days(world: World) -> None:
 
 
 def test_a_session_dies_of_180_days_in_all(world: World) -> None:
+    """ASVS 7.3.1, 7.3.2."""
     alice = world.register()
     for _ in range(8):
         world.clock.forward(days=22)
@@ -151,6 +154,7 @@ def test_the_sweep_ends_what_outlived_itself_and_nothing_else(world: World) -> N
 
 
 def test_devices_are_listed_and_ended_one_by_one(world: World) -> None:
+    """ASVS 7.5.1, 7.5.2."""
     alice = world.register()
     world.clock.forward(seconds=1)
     phone = world.app.test_client().post(
@@ -188,7 +192,7 @@ def test_anothers_device_is_not_found(world: World) -> None:
 
 
 def test_access_tokens_are_judged_whole(world: World) -> None:
-    """Algorithm, type, issuer, audience, time, session: each by itself is enough to refuse (ASVS 9.1, 9.2)."""
+    """ASVS 9.1.1, 9.1.2, 9.2.1, 9.2.2, 9.2.3: each part of a token by itself is enough to refuse it."""
     alice, mallory = world.register(), world.register("mallory")
     claims = jwt.decode(alice.access, options={"verify_signature": False})
     bad = [
@@ -243,6 +247,7 @@ def test_without_a_bearer_token_it_is_unauthorized(world: World, header: str | N
 
 
 def test_a_token_in_the_url_is_no_token(world: World) -> None:
+    """ASVS 14.2.1."""
     alice = world.register()
     for name in ("access_token", "token", "jwt"):
         refused(alice.client.get(f"/api/v1/me?{name}={alice.access}"), 401, "unauthorized")
@@ -260,6 +265,7 @@ def log_in_with_cookie(world: World, **options: Any) -> tuple[Person, str]:
 
 
 def test_the_cookie_over_https_is_host_bound(world: World) -> None:
+    """ASVS 3.3.1, 3.3.2, 3.3.3, 3.3.4."""
     world.register()
     alice, cookie = log_in_with_cookie(world, **HTTPS)
     parts = [part.strip() for part in cookie.split(";")]
@@ -278,6 +284,7 @@ def test_the_cookie_over_plain_http_bears_another_name(world: World) -> None:
 
 @pytest.mark.parametrize("options", [{}, HTTPS])
 def test_refresh_by_cookie_needs_the_csrf_token(world: World, options: dict[str, str]) -> None:
+    """ASVS 3.5.1, 3.5.2, 3.5.3."""
     world.register()
     alice, first = log_in_with_cookie(world, **options)
     for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "é"}, {"X-CSRF-Token": alice.csrf[:-1]}):
@@ -299,6 +306,7 @@ def test_anothers_csrf_token_does_not_do(world: World) -> None:
 
 
 def test_logout_by_cookie_needs_the_csrf_token_and_takes_the_cookie_away(world: World) -> None:
+    """ASVS 3.5.1, 3.5.2, 3.5.3."""
     world.register()
     alice, _ = log_in_with_cookie(world, **HTTPS)
     refused(alice.client.post("/api/v1/auth/logout", json={}, **HTTPS), 403, "csrf_failed")
@@ -319,6 +327,7 @@ def test_the_cookie_alone_authenticates_nothing(world: World) -> None:
 
 
 def test_no_get_changes_anything(world: World) -> None:
+    """ASVS 3.5.3."""
     alice = world.register()
     for path in ("/auth/logout", "/auth/refresh", "/auth/login", "/me/deletion", "/me/password"):
         refused(alice.call("GET", path), 405, "method_not_allowed")

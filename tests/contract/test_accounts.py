@@ -71,6 +71,7 @@ def test_an_ended_account_keeps_its_name_and_keys_alone(storage: Storage) -> Non
 
 
 def test_search_takes_the_query_literally(storage: Storage) -> None:
+    """ASVS 1.2.4."""
     names = {"alice": "Alice A", "bob": "100% Bob", "carol": "under_score", "dave.alice": "Dave"}
     for username, display_name in names.items():
         storage.accounts.create(account(username, display_name=display_name), None)

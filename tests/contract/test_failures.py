@@ -39,6 +39,7 @@ def try_to_append(world: World, batch: list[NewMessage | NewEvent]) -> list[Any]
 
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_a_failure_in_the_middle_of_a_batch(adapter: Adapter, world: World, budget: int) -> None:
+    """ASVS 2.3.3."""
     chat = world.chat("alice", "bob", "carol")
     batch: list[NewMessage | NewEvent] = [
         message(chat, "bob", f"1 {LARGE}"),
@@ -108,7 +109,7 @@ def test_a_creation_that_fails(adapter: Adapter, world: World, budget: int) -> N
 
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_a_password_change_that_fails(adapter: Adapter, world: World, budget: int) -> None:
-    """Password, keys, backup, state and the other sessions change together or not at all."""
+    """ASVS 2.3.3: Password, keys, backup, state and the other sessions change together or not at all."""
     storage = world.storage
     for number in range(3):
         storage.sessions.create(session(number, "alice"))

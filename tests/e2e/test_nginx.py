@@ -249,6 +249,7 @@ def wrong_log_in(session: requests.Session, url: str, number: int) -> int:
 def test_a_forged_address_evades_no_limit_and_enters_no_log(
     nginx: NginxProcess, workers: list[ServerProcess], visitor: requests.Session
 ) -> None:
+    """ASVS 4.1.3, 15.3.4."""
     visitor.mount("http://", From("127.0.0.3"))
     statuses = [wrong_log_in(visitor, nginx.url, number) for number in range(11)]
     assert statuses == [401] * 10 + [429]  # ten by address, whichever worker is asked
@@ -325,7 +326,7 @@ def test_tls_ends_at_the_proxy(
 
 @pytest.mark.browser
 def test_the_page_over_tls(secure: NginxProcess, chromium: Browser) -> None:
-    """Two people on whatever workers; a reload takes the session up again by its `__Host-` cookie."""
+    """ASVS 4.4.1: Two people on whatever workers; a reload takes the session up again by its `__Host-` cookie."""
     alice, bob = (Visitor(chromium, secure.url, ignore_https_errors=True) for _ in range(2))
     with closing(alice), closing(bob):
         alice.register("alice.tls", "Alice")

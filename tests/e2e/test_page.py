@@ -146,7 +146,7 @@ def test_register_refuses(visit: Visit, username: str, password: str, words: str
 
 
 def test_nothing_readable_is_stored_and_logout_clears_all(visit: Visit) -> None:
-    """While in: no text, password or exportable key in the browser's storage. After: nothing at all."""
+    """ASVS 14.3.1, 14.3.3: no text, password or exportable key in the browser's storage; after log-out nothing."""
     alice, bob = visit(), visit()
     bob.register("bob.stored", "Bob")
     alice.register("alice.stored", "Alice")

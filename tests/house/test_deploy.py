@@ -147,6 +147,7 @@ def test_the_image_runs_as_nobody_and_holds_nothing_else() -> None:
 
 
 def test_the_image_is_made_of_what_is_named() -> None:
+    """ASVS 13.4.1."""
     first, *kept = [line for line in text(".dockerignore").splitlines() if line and not line.startswith("#")]
     assert first == "*"
     named = [line[1:] for line in kept if line.startswith("!")]

@@ -65,6 +65,7 @@ def test_nothing_is_printed_swallowed_or_evaluated(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name)
 def test_no_console_and_no_empty_catch(path: Path) -> None:
+    """ASVS 1.3.2, 1.2.2."""
     text = path.read_text("utf-8")
     assert not re.search(r"\bconsole\.\w+\(", text)
     assert not re.search(r"catch\s*(\([^)]*\))?\s*\{\s*\}", text)

@@ -24,6 +24,7 @@ def text(path: Path) -> str:
 
 @pytest.mark.parametrize("pattern", [MACHINE, FETCHED, SECRET], ids=["machine", "fetched", "secret"])
 def test_no_file_holds(pattern: re.Pattern[str]) -> None:
+    """ASVS 13.3.1."""
     found = [
         f"{name(path)}: {match[0]}"
         for path in tracked()
@@ -43,6 +44,7 @@ PIN = r'[\w.-]+(\[\w+\])?==[\w.]+(; python_version (<|>=) "3\.\d+")?'
 
 
 def test_python_pins_are_exact() -> None:
+    """ASVS 15.1.2."""
     for file in ("requirements.txt", "requirements-dev.txt"):
         for line in text(ROOT / file).splitlines():
             if line and not line.startswith(("#", "-r ")):

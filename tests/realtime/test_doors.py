@@ -42,6 +42,7 @@ def opens(url: str, origin: str) -> bool:
 
 @pytest.mark.parametrize("lets_in", [polls, opens])
 def test_the_own_origin_and_listed_ones_are_let_in(door: ServerProcess, lets_in: "type[polls]") -> None:
+    """ASVS 4.4.2."""
     listed = door._env["CORS_ORIGINS"] == LISTED
     assert lets_in(door.url, "")  # no browser
     assert lets_in(door.url, door.url)

@@ -36,6 +36,7 @@ def refused(url: str, **options: Any) -> str:
 
 
 def test_nobody_is_let_in_without_an_access_token(alice: User) -> None:
+    """ASVS 4.4.3, 4.4.4."""
     auths: list[Any] = [
         {},
         {"token": ""},
@@ -108,6 +109,7 @@ def end_by_reusing_a_refresh_token(user: User, device: User) -> None:
 def test_a_socket_ends_with_its_session(
     alice: User, connect: Connect, chat: str, end: Callable[[User, User], None]
 ) -> None:
+    """ASVS 4.4.3, 4.4.4."""
     device = alice.log_in_again()
     access = device.token
     live, second, other = connect(device), connect(device), connect(alice)
@@ -138,6 +140,7 @@ def test_a_cut_socket_gets_no_more(alice: User, bob: User, chat: str, connect: C
 
 
 def test_a_deleted_account_is_out(users: Callable[..., User], connect: Connect) -> None:
+    """ASVS 7.4.2, 7.4.3."""
     henry = users("henry", 10)
     live = connect(henry)
     henry.rest.call("POST", "/me/deletion", {"password": henry.secret})
@@ -148,7 +151,7 @@ def test_a_deleted_account_is_out(users: Callable[..., User], connect: Connect) 
 def test_a_socket_outlives_its_access_token_and_others_sessions(
     alice: User, bob: User, connect: Connect
 ) -> None:
-    """Refreshing does not touch the socket: it lives as long as the session."""
+    """ASVS 4.4.3, 4.4.4: Refreshing does not touch the socket: it lives as long as the session."""
     device = alice.log_in_again()
     live = connect(device)
     device._take_tokens(device.rest.post("/auth/refresh", {"refresh_token": device.refresh_token}))

@@ -158,6 +158,7 @@ def test_text_that_is_not_utf_8_ends_the_connection(raw: RawSocket, connect: Con
 def test_a_huge_packet_ends_the_connection_and_nobody_elses(
     raw: RawSocket, connect: Connect, bob: User
 ) -> None:
+    """ASVS 5.2.1."""
     bystander = connect(bob)
     with contextlib.suppress(OSError):  # it may be cut while it is being sent
         raw.send('42/chat,["sync",{"chats":{},"x":"' + "x" * (8 << 20) + '"}]')

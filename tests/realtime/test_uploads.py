@@ -65,6 +65,7 @@ def url(server: ServerProcess, chat: str) -> str:
 def test_the_largest_attachment_takes_no_memory(
     server: ServerProcess, alice: User, bob: User, url: str
 ) -> None:
+    """ASVS 5.2.1."""
     before = memory(server)
     answer = post(alice, url, mebibytes(100))
     assert answer.status_code == 201 and answer.json()["size"] == MOST
@@ -79,6 +80,7 @@ def test_the_largest_attachment_takes_no_memory(
 
 
 def test_one_byte_more_is_refused(server: ServerProcess, alice: User, url: str) -> None:
+    """ASVS 5.2.1."""
     def more() -> Iterator[bytes]:
         yield from mebibytes(100)
         yield b"x"

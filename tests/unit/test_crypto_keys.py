@@ -97,6 +97,7 @@ def test_rsa_sizes_at_both_ends_are_taken(bits: int) -> None:
     ],
 )
 def test_weak_rsa(name: str, n: object, e: int) -> None:
+    """ASVS 11.2.3."""
     key = der.rsa_spki(n(), e)  # type: ignore[operator]
     assert refusal("RSA-PSS-SHA256", key) == "weak_key", name
     assert refusal("RSA-OAEP-256", key) == "weak_key", name
@@ -140,6 +141,7 @@ def test_malformed_rsa() -> None:
 
 
 def test_weak_dsa() -> None:
+    """ASVS 11.6.1."""
     foreign = tuple(int(DOMAINS[2048][name], 16) for name in "pqg")
     y = pow(foreign[2], 12345, foreign[0])
     weak = {

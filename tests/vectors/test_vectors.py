@@ -149,6 +149,7 @@ def judge_bundle(case: Case, judge: Callable[..., Any] = p.judge_bundle) -> None
 
 @all_cases("bundle")
 def test_bundles(case: Case) -> None:
+    """ASVS 11.6.1."""
     if not case.get("server_only"):
         assert outcome(lambda: judge_bundle(case)) == case.get("failure", "")
     assert outcome(lambda: judge_bundle(case, crypto.judge_bundle)) == case.get("failure", "")

@@ -110,7 +110,7 @@ test('H9: RSA-PSS with another salt length is refused', async () => {
   assert.equal(await algorithms.verifySignature('RSA-PSS-SHA256', spki, pkcs1, data), false);
 });
 
-test('RSA policy: size, exponent, parity, small factors, form', async () => {
+test('ASVS 11.2.3: RSA policy: size, exponent, parity, small factors, form', async () => {
   const { spki } = await algorithms.generateKey('RSA-PSS-SHA256');
   const { n, e } = rsa.parsePublic(spki);
   const judge = (/** @type {bigint} */ modulus, /** @type {bigint} */ exponent) =>

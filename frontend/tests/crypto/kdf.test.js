@@ -15,7 +15,7 @@ const failsWith = (/** @type {string} */ code) => (/** @type {any} */ error) => 
 const cheap = { m: 64, t: 1, p: 1 };
 const salt = new Uint8Array(16).fill(1);
 
-test('H10: every answer weaker, stranger or costlier than the protocol allows is weak_kdf', () => {
+test('ASVS 11.4.2, 11.4.4: H10: every answer weaker, stranger or costlier than the protocol allows is weak_kdf', () => {
   const good = newKdf();
   assert.deepEqual(judgeKdf(good), good);
   assert.deepEqual(judgeKdf({ ...good, m: 1048576, t: 16, p: 4, extra: 1 }), {
@@ -71,7 +71,7 @@ test('Argon2id: WebAssembly and script give the same, which differs by password,
   assert.equal(seen.size, 7);
 });
 
-test('passwords are NFKC', async () => {
+test('ASVS 6.2.5, 6.2.6, 6.2.7, 6.2.8: passwords are NFKC', async () => {
   const derive = (/** @type {string} */ password) => argon2id(password, salt, cheap);
   assert.deepEqual(await derive('\u212bngstr\u00f6m \ufb01'), await derive('\u00c5ngstro\u0308m fi'));
   await assert.rejects(derive('a\ud800'), failsWith('invalid'));

@@ -68,6 +68,19 @@ for (const alg of crypto.SIGNING) {
   });
 }
 
+test('ASVS 11.3.1, 11.3.2: no IV comes twice, under one key or two', async () => {
+  const signed = await signer('Ed25519');
+  const epochKey = await crypto.epochKey(new Uint8Array(32).fill(7));
+  const ivs = new Set();
+  for (let i = 0; i < 500; i++) {
+    const payload = { type: 'text', body: 'the same' };
+    const { envelope } = await crypto.sealEnvelope({ header, payload, epochKey, signer: signed });
+    assert.equal(crypto.decodeB64u(envelope.iv).length, 12);
+    ivs.add(envelope.iv);
+  }
+  assert.equal(ivs.size, 500);
+});
+
 test('a lone surrogate in a payload is sent, and read as U+FFFD', async () => {
   const epochKey = await crypto.epochKey(crypto.randomBytes(32));
   const payload = { type: 'text', body: 'a\ud800b' };

@@ -30,9 +30,17 @@ test('what NFKC turns into a common password is one', async () => {
   assert.equal(await level('ｐａｓｓｗｏｒｄ'), 0);
 });
 
-test('length makes the strength; any characters are welcome', async () => {
+test('ASVS 6.2.1, 6.2.9: length makes the strength; any characters are welcome', async () => {
   assert.equal(await level('blau grün'), 1);
   assert.equal(await level('ходит по лугу'), 2);
   assert.equal(await level('quiet harbour lamp'), 3);
   assert.equal(await level('🐢🐇🦔🐝🦋🐌🐞🦗'), 1);
+});
+
+test('ASVS 6.2.4, 6.2.12: the list of common passwords has more than 3,000, and the server is not asked', async () => {
+  const { dictionary } = await import('@zxcvbn-ts/language-common');
+  const list = dictionary['passwords-common'];
+  assert.ok(list.length > 3000, `${list.length}`);
+  const long = list.filter((/** @type {string} */ password) => password.length >= 8);
+  for (const password of long.slice(0, 1000)) assert.equal(await level(String(password)), 0, `${password}`);
 });
