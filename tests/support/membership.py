@@ -7,12 +7,12 @@ and passes None for it.
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.support.encoding import Failure, H, un64u
 from tests.support.keys import KeySet, signing_keys, verify
-from tests.support.reader import Person
+from tests.support.person import Person
 from tests.support.signed import (
     Entry,
     Share,
@@ -42,20 +42,15 @@ class View:
         return frozenset(self.entry.members) - self.members if self.entry else frozenset()
 
 
-def version(person: Person, kh: str) -> int:
-    """The version of the bundle with this hash, 0 if it is none of theirs."""
-    return next((number for number, known in person.hashes.items() if known == kh), 0)
-
-
 def reaches(person: Person, old: str, new: str) -> bool:
     """Whether unbroken continuity leads from one bundle to the other."""
-    low, high = version(person, old), version(person, new)
+    low, high = person.version(old), person.version(new)
     return 0 < low <= high and person.identity[low] == person.identity[high]
 
 
 def confirmed(person: Person, kh: str) -> bool:
     """Whether no reset is known since this bundle."""
-    return reaches(person, kh, person.hashes[max(person.hashes)])
+    return reaches(person, kh, person.kh)
 
 
 def _verify(kind: str, signed: Mapping[str, str], read: Entry | Share, people: People, known: str) -> None:
@@ -63,7 +58,7 @@ def _verify(kind: str, signed: Mapping[str, str], read: Entry | Share, people: P
     person = people[read.by]
     if not reaches(person, known, read.keys):
         raise Failure(FORM[kind], "author's keys")
-    alg, spki = signing_keys(person.bundles[version(person, read.keys)]).get(read.kid, ("", b""))
+    alg, spki = signing_keys(person.bundles[person.version(read.keys)]).get(read.kid, ("", b""))
     if alg != read.alg or not verify(
         alg, spki, un64u(signed["signature"]), signing_input(kind, signed["protected"])
     ):
@@ -97,7 +92,7 @@ def check_entry(
         want(reaches(people[entry.by], share.recipients[entry.by][0], entry.keys), "older keys")
     want(entry.owners() or not new, "an owner is always left")
     for who in new:
-        want(version(people[who], new[who][1]), "a bundle of somebody else")
+        want(people[who].version(new[who][1]), "a bundle of somebody else")
     if before is None:
         want(entry.by in entry.owners(), "create")
         return entry
@@ -126,7 +121,7 @@ def check_entry(
     else:
         want(len(keys) == 1 and entry.by not in keys and not (came or went or roles), "keys")
         (who,) = keys
-        want(version(people[who], new[who][1]) > version(people[who], old[who][1]), "an older bundle")
+        want(people[who].version(new[who][1]) > people[who].version(old[who][1]), "an older bundle")
         want(not reaches(people[who], old[who][1], new[who][1]), "there was no reset")
         # Whoever can sign by what is known now could then: a reset is never undone.
         others = before.owners() - {who, entry.by} - (gone or set())
@@ -159,7 +154,7 @@ def check_share(
         want(reaches(people[who], entry.members[who][1], kh), f"bundle of {who}")
         last = before.recipients.get(who) if before else None
         want(
-            last is None or version(people[who], kh) >= version(people[who], last[0]),
+            last is None or people[who].version(kh) >= people[who].version(last[0]),
             f"older bundle of {who}",
         )
     return share
@@ -174,14 +169,25 @@ def follow(
     share: Mapping[str, Any] | None = None,
 ) -> View:
     """What holds after an event item that came with this entry and share; every lie about them is named."""
+    return follow_share(follow_log(view, chat, event, people, entry), chat, event, people, share)
+
+
+def follow_log(
+    view: View,
+    chat: str,
+    event: Mapping[str, Any],
+    people: People,
+    entry: Mapping[str, Any] | None,
+) -> View:
+    """What an event makes of the members and of the log, or `invalid_membership`."""
     kind, by, who = event["kind"], event["by"], set(event["usernames"])
-    named = view.entry
     if (entry is None) != (event["log"] == "") or event["keys"] or (by == "") != (kind == "ended"):
         raise Failure("invalid_membership", "log, keys or by")
     if entry is None and who != {"rekey": set(), "leave": {by}, "ended": who & view.members or {by}}.get(
         kind
     ):
         raise Failure("invalid_membership", f"no such {kind} without an entry")
+    named = view.entry
     if entry is not None:
         named = check_entry(entry, chat, view.entry, people, view.gone(), view.share)
         if (named.hash, named.op, named.by) != (event["log"], kind, by) or changed(view.entry, named) != who:
@@ -189,14 +195,27 @@ def follow(
     members = view.members | who if kind in ("create", "add") else view.members
     if kind in ("remove", "leave", "ended"):
         members = view.members - who
-    if (share is None) != (event["share"] == "") or (share is None) == (kind in SHARED):
+    return replace(view, members=members, entry=named)
+
+
+def follow_share(
+    view: View,
+    chat: str,
+    event: Mapping[str, Any],
+    people: People,
+    share: Mapping[str, Any] | None,
+) -> View:
+    """What an event makes of the epoch and its share, once the log has followed, or `bad_share`."""
+    if (share is None) != (event["share"] == "") or (share is None) == (event["kind"] in SHARED):
         raise Failure("bad_share", "share")
-    if share is None or named is None:
-        return View(view.epoch, members, named, view.share)
-    held = check_share(share, chat, event["epoch"], named, people, view.share)
-    if (held.hash, held.by) != (event["share"], by) or held.epoch != view.epoch + 1:
+    if share is None and event["epoch"] != view.epoch:
+        raise Failure("bad_share", "an epoch without a share")
+    if share is None or view.entry is None:
+        return view
+    held = check_share(share, chat, event["epoch"], view.entry, people, view.share)
+    if (held.hash, held.by) != (event["share"], event["by"]) or held.epoch != view.epoch + 1:
         raise Failure("bad_share", "the event names something else")
-    return View(held.epoch, members, named, held)
+    return replace(view, epoch=held.epoch, share=held)
 
 
 def changed(before: Entry | None, entry: Entry) -> set[str]:

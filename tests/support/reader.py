@@ -1,7 +1,8 @@
-"""The receiving side for `server` chats: judges items in order of seq and names every failure (protocol §5).
+"""The receiving side: judges items in order of seq and names every failure (protocol §5).
 
 It judges what is appended as it comes, and everything anew when older items or missing keys arrive: slow and plain,
-a yardstick for tests.
+a yardstick for tests. What holds at an item's place is the business of `standing`, by key mode; a `combined` chat is
+read from its own first item on, since only there is it known what the log's entry before was.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,10 +17,13 @@ from tests.support.envelopes import (
     envelope_hash,
     item_hash,
     open_envelope,
-    open_wrap,
     read_header,
 )
-from tests.support.keys import KeySet, bundle_hash, judge_bundle, signing_keys
+from tests.support.keys import KeySet
+from tests.support.membership import View, check_history
+from tests.support.person import Person
+from tests.support.signed import Signed, signed_hash
+from tests.support.standing import CombinedStanding, ServerStanding
 
 Item = Mapping[str, Any]
 
@@ -38,46 +42,21 @@ class Judged:
     warnings: list[str] = field(default_factory=list)
 
 
-class Person:
-    """The bundles of one user, judged and linked, and the version that is pinned."""
-
-    def __init__(self, username: str, entry: Mapping[str, Any], pin: tuple[int, str] | None = None) -> None:
-        """`entry` is an item of GET /keys with its history; `pin` defaults to the current bundle."""
-        bundles = sorted([entry, *entry["history"]], key=lambda bundle: bundle["version"])
-        self.bundles = {bundle["version"]: bundle for bundle in bundles}
-        self.identity: dict[int, int] = {}  # version → the version that its unbroken continuity begins with
-        self.hashes: dict[int, str] = {}
-        for bundle in bundles:
-            version = bundle["version"]
-            before = self.bundles.get(version - 1)
-            linked = judge_bundle(username, bundle, before) if before or not bundle["previous"] else False
-            self.identity[version] = self.identity[version - 1] if linked else version
-            self.hashes[version] = bundle_hash(username, bundle)
-        self.pin = pin or (entry["version"], self.hashes[entry["version"]])
-
-    def find(self, alg: str, kid: str, least: int) -> tuple[int, bytes]:
-        """(version, SPKI) of the oldest bundle from `least` on that holds this signing key, or `unknown_key`."""
-        for version, bundle in self.bundles.items():
-            found = signing_keys(bundle).get(kid)
-            if version >= least and found and found[0] == alg:
-                return version, found[1]
-        raise Failure("unknown_key")
-
-    def confirmed(self, version: int) -> bool:
-        """Whether unbroken continuity joins this version and the pinned bundle."""
-        pinned = self.hashes.get(self.pin[0]) == self.pin[1]
-        return pinned and self.identity[version] == self.identity[self.pin[0]]
-
-
 class Reader:
     """One chat as one member sees it."""
 
     def __init__(
-        self, chat: str, keys: Iterable[KeySet], people: Mapping[str, Person], key_mode: str = "server"
+        self,
+        chat: str,
+        keys: Iterable[KeySet],
+        people: Mapping[str, Person],
+        key_mode: str = "server",
+        username: str = "",
     ) -> None:
-        """`keys`: all own key sets, retired ones too; `people`: everyone the chat ever had."""
-        self.chat, self.people, self.key_mode = chat, dict(people), key_mode
-        self._keys = {keys.kid("RSA-OAEP-256"): keys for keys in keys}
+        """`keys`: all own key sets, retired ones too; `people`: everyone the chat ever had; `username`: who reads."""
+        self.chat, self.people, self.key_mode, self.username = chat, dict(people), key_mode, username
+        self.keys = {keys.kid("RSA-OAEP-256"): keys for keys in keys}
+        self.entries: list[Signed] = []  # the membership log, as far as it was shown
         self.epochs: dict[int, Mapping[str, Any]] = {}
         self.items: list[Item] = []
         self.start = b""  # the c before the first item held
@@ -122,6 +101,29 @@ class Reader:
         self.epochs.update({epoch["number"]: epoch for epoch in epochs})
         if "waiting_for_key" in self.failures().values():
             self.rejudge()
+
+    def learn_log(self, entries: list[Signed], after: int = 0) -> None:
+        """Takes the entries after the first `after` ones; what differs from what is held is noted and not taken."""
+        hashes = [signed_hash(signed) for signed in self.entries]
+        try:
+            check_history(hashes[after:], [signed_hash(signed) for signed in entries])
+        except Failure as failure:
+            self.warn(failure.name)
+        self.entries += entries[len(hashes) - after :]
+
+    def warn(self, name: str) -> None:
+        """Notes what is wrong with the chat."""
+        self.warnings.add(name)
+
+    @property
+    def view(self) -> View:
+        """Members, log and share of a `combined` chat after the last item held."""
+        assert self._run is not None and isinstance(self._run.standing, CombinedStanding)
+        return self._run.standing.view
+
+    def log(self) -> str:
+        """The last entry that an item held has named, "" in `server` chats."""
+        return self.view.entry.hash if self.key_mode == "combined" and self.view.entry else ""
 
     def failures(self) -> dict[int, str]:
         """seq → failure name, of what failed."""
@@ -173,42 +175,22 @@ class Reader:
         self.judged[seq] = run.event(item) if "event" in item else run.message(item)
         run.settle(seq)
 
-    def key(self, number: int) -> bytes:
-        """K_e; `waiting_for_key`, `key_lost` or, of a wrap that does not open, `undecryptable` without."""
-        epoch = self.epochs.get(number)
-        if epoch is None or epoch["wrapped"] is None:
-            raise Failure("waiting_for_key")
-        if epoch["kid"] not in self._keys:
-            raise Failure("key_lost")
-        try:
-            return open_wrap(self._keys[epoch["kid"]], epoch["wrapped"], self.chat, number)
-        except ValueError as error:
-            raise Failure("undecryptable") from error
-
 
 class _Run:
     """One pass over the items: what holds at each place, what each lane and author did before."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        first = reader.items[0]["seq"]
-        opened = [epoch for epoch in reader.epochs.values() if epoch["opened_seq"] < first]
-        self.epoch = max((epoch["number"] for epoch in opened), default=0)
-        self.floor: dict[str, int] = {}  # username → oldest bundle version that may still sign
+        combined = reader.key_mode == "combined"
+        self.standing = CombinedStanding(reader) if combined else ServerStanding(reader)
         self.ids: set[tuple[str, str]] = set()
         self.lanes: dict[tuple[int, str, str], tuple[int, str]] = {}
-        self.later: list[tuple[int, str, Judged]] = []
+        self.later: list[tuple[dict[str, Any], Judged]] = []
 
     def event(self, item: Item) -> Judged:
-        """An event moves the epoch and announces bundles."""
-        event = item["event"]
-        self.epoch = event["epoch"]
-        if event["kind"] == "keys":
-            for username in event["usernames"]:
-                person = self.reader.people[username]
-                version = next((v for v, h in person.hashes.items() if h == event["keys"]), 0)
-                self.floor[username] = max(self.floor.get(username, 1), version)
-        return Judged(item["seq"], "event", sender=event["by"])
+        """An event moves what holds."""
+        self.standing.event(item["seq"], item["event"])
+        return Judged(item["seq"], "event", sender=item["event"]["by"])
 
     def message(self, item: Item) -> Judged:
         """A message; every failure ends its judgement, warnings do not."""
@@ -225,27 +207,23 @@ class _Run:
         reader, sender = self.reader, header["from"]
         if header["chat"] != reader.chat:
             raise Failure("malformed")
-        if header["epoch"] != self.epoch:
+        epoch = self.standing.epoch
+        if header["epoch"] != epoch:
             raise Failure("wrong_epoch")
-        if header["seen"][0] < reader.epochs.get(self.epoch, {}).get("opened_seq", 0):
+        if header["seen"][0] < reader.epochs.get(epoch, {}).get("opened_seq", 0):
             raise Failure("malformed")
-        if sender not in reader.epochs.get(self.epoch, {}).get("members", [sender]):
-            raise Failure("not_a_member")
-        person = reader.people.get(sender)
-        if person is None:
-            raise Failure("unknown_key")
-        version, spki = person.find(header["alg"], header["kid"], self.floor.get(sender, 1))
+        version, spki = self.standing.author(header)
         check_signature(item, header["alg"], spki)
         # From here on the author stands behind it: it counts for the chain of the lane whether it opens or not.
-        self.floor[sender] = max(self.floor.get(sender, 1), version)
+        self.standing.used(sender, version)
         repeated = (sender, header["id"]) in self.ids
         self.ids.add((sender, header["id"]))
         lane = [] if repeated else self._lane(item, header)
-        payload = open_envelope(item, reader.key(header["epoch"]))
+        payload = open_envelope(item, self.standing.key(epoch))
         if repeated:
             raise Failure("replayed")
         judged.payload = parse_object(payload, lone="replace")
-        marks = [] if person.confirmed(version) else ["unconfirmed_key"]
+        marks = [] if reader.people[sender].confirmed(version) else ["unconfirmed_key"]
         judged.warnings = [*marks, *lane, *self._seen(header, judged)]
 
     def _lane(self, item: Item, header: dict[str, Any]) -> list[str]:
@@ -269,19 +247,27 @@ class _Run:
     def _seen(self, header: dict[str, Any], judged: Judged) -> list[str]:
         """`history_fork` where the author was shown something else than this reader, `server_rollback` where they were
         shown what the server has no more: its hash is compared when an item stands there again."""
-        seq, hashed = header["seen"]
         warnings = []
-        if seq >= judged.seq:
+        if header["seen"][0] >= judged.seq:
             warnings.append("server_rollback")
-            self.later.append((seq, hashed, judged))
-        elif header["log"] or b64u(self.reader.chain.get(seq, b"")) not in ("", hashed):
+            self.later.append((header, judged))
+        elif self._forked(header):
             warnings.append("history_fork")
         self.reader.warnings.update(warnings)
         return warnings
 
+    def _forked(self, header: dict[str, Any]) -> bool:
+        """Whether its author was shown other items, or another log, up to the place that they had seen."""
+        seq, hashed = header["seen"]
+        try:
+            self.standing.check_log(header)
+        except Failure:
+            return True
+        return b64u(self.reader.chain.get(seq, b"")) not in ("", hashed)
+
     def settle(self, seq: int) -> None:
         """Compares each `seen` whose item has just come."""
-        for place, hashed, judged in self.later:
-            if place == seq and hashed != b64u(self.reader.chain[seq]):
+        for header, judged in self.later:
+            if header["seen"][0] == seq and self._forked(header):
                 judged.warnings.append("history_fork")
                 self.reader.warnings.add("history_fork")
