@@ -9,13 +9,14 @@ assert live.message()["seq"] == ack["seq"]
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.support import protocol as p
 from tests.support.connections import WAIT, ApiError, Json, LiveClient, RawSocket, Refused, RestClient
+from tests.support.signer import Signer
 
-__all__ = ["WAIT", "ApiError", "Json", "LiveClient", "RawSocket", "Refused", "RestClient", "User"]
+__all__ = ["WAIT", "ApiError", "Json", "LiveClient", "RawSocket", "Refused", "RestClient", "Signer", "User"]
 
 
 class User:
@@ -152,6 +153,25 @@ class User:
         chat: Json = self.rest.post("/chats", body)
         return str(chat["id"])
 
+    def create_combined(self, *others: str, name: str | None = None, owners: Iterable[str] = ()) -> str:
+        """A `combined` chat with others, entry 1 and first share; its id."""
+        return str(Signer(self).create(*others, name=name, owners=owners)["id"])
+
+    def signer(self, chat: str) -> Signer:
+        """This user at work on a `combined` chat as it stands now."""
+        return Signer(self, chat)
+
+    def log(self, chat: str, after: int = 0) -> list[Json]:
+        """The entries of a chat's membership log above `after`."""
+        entries: list[Json] = []
+        params: Json = {"after": after}
+        while True:
+            answer = self.rest.get(f"/chats/{chat}/membership", **params)
+            entries += answer["items"]
+            if not answer.get("next"):
+                return entries
+            params = {"after": after, "cursor": answer["next"]}
+
     def chat(self, chat: str) -> Json:
         """The Chat as this user sees it."""
         found: Json = self.rest.get(f"/chats/{chat}")
@@ -173,8 +193,13 @@ class User:
 
     def reader(self, chat: str) -> p.Reader:
         """A fresh reader that has read everything there is for this user."""
-        reader = p.Reader(chat, [self.keys, *self.retired], self.people(chat))
-        after = self.chat(chat)["first_seq"] - 1
+        view = self.chat(chat)
+        reader = p.Reader(
+            chat, [self.keys, *self.retired], self.people(chat), view["key_mode"], self.username
+        )
+        if view["key_mode"] == "combined":
+            reader.learn_log(self.log(chat))
+        after = view["first_seq"] - 1
         while True:
             page = self.history(chat, after=after, limit=200)
             reader.page(page)
@@ -183,6 +208,22 @@ class User:
                 return reader
             after = page["items"][-1]["seq"]
 
+    def hear(self, reader: p.Reader, item: Json) -> p.Judged:
+        """Has a reader take one pushed item, once what its judgement needs has been fetched: entries, and new bundles."""
+        if "event" in item:
+            if item["event"]["log"]:
+                reader.learn_log(self.log(reader.chat, len(reader.entries)), len(reader.entries))
+            self.meet_again(reader)
+        return reader.push(item)
+
+    def meet_again(self, reader: p.Reader) -> None:
+        """Fetches everybody's bundles for a reader; pins stay where they are."""
+        reader.keys |= {keys.kid(p.WRAPPING): keys for keys in (self.keys, *self.retired)}
+        for item in self.rest.get(f"/chats/{reader.chat}/keys")["items"]:
+            name = item["username"]
+            pin = reader.people[name].pin if name in reader.people else None
+            reader.people[name] = p.Person(name, item, pin)
+
     # ---- messages
 
     def lane(self, chat: str) -> p.Lane:
@@ -190,10 +231,14 @@ class User:
         return self._lanes.setdefault(chat, p.new_lane())
 
     def epoch_key(self, chat: str, epoch: Mapping[str, Any]) -> bytes:
-        """K_e out of an Epoch."""
+        """K_e out of an Epoch, of both shares in a `combined` chat."""
         place = (chat, epoch["number"])
         if place not in self._epoch_keys:
-            self._epoch_keys[place] = p.open_wrap(self.keys, epoch["wrapped"], chat, epoch["number"])
+            key = p.open_wrap(self.keys, epoch["wrapped"], *place)
+            if share := epoch["client_share"]:
+                secret = self.keys.unwrap(p.un64u(share["wrapped"]), p.share_label(*place))
+                key = p.epoch_key(key, secret, *place, p.signed_hash(share))
+            self._epoch_keys[place] = key
         return self._epoch_keys[place]
 
     def seal(self, chat: str, body: str | Json, alg: str = p.PSS, **overrides: Any) -> p.Envelope:
@@ -210,19 +255,23 @@ class User:
             "id": overrides.pop("id", None) or str(uuid.uuid4()),
             "sender": self.username,
             "lane": overrides.pop("lane", None) or self.lane(chat),
-            "seen": self._seen(chat, epoch),
             "alg": alg,
         }
+        made |= self._seen(chat, epoch)
         return p.seal_envelope(
             self.keys, self.epoch_key(chat, epoch), json.dumps(payload).encode(), **(made | overrides)
         )
 
-    def _seen(self, chat: str, epoch: Mapping[str, Any]) -> tuple[int, str]:
+    def _seen(self, chat: str, epoch: Mapping[str, Any]) -> Json:
+        """`seen` and `log` of the next header."""
         reader = self.readers.get(chat)
         if reader and reader.last_seq >= epoch["opened_seq"]:
-            return reader.seen()
+            return {"seen": reader.seen(), "log": reader.log()}
         opening = self.history(chat, after=epoch["opened_seq"] - 1, limit=1)
-        return epoch["opened_seq"], p.b64u(p.chain(opening["items"], p.un64u(opening["before"])))
+        hashed = p.b64u(p.chain(opening["items"], p.un64u(opening["before"])))
+        share = epoch["client_share"]  # which serves the last entry that was named then
+        log = p.read_share(share, chat).membership if share else ""
+        return {"seen": (epoch["opened_seq"], hashed), "log": log}
 
     def send(
         self, chat: str, body: str | Json, alg: str = p.PSS, live: LiveClient | None = None, **over: Any

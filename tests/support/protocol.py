@@ -68,7 +68,9 @@ from tests.support.passwords import (
     password_key,
     seal_backup,
 )
-from tests.support.reader import Judged, Person, Reader
+from tests.support.person import Person
+from tests.support.reader import Judged, Reader
+from tests.support.signed import epoch_key, read_entry, read_share, share_label, sign_object, signed_hash
 
 __all__ = [
     "CHAIN_START",
@@ -102,6 +104,7 @@ __all__ = [
     "decode_text",
     "digest",
     "envelope_hash",
+    "epoch_key",
     "event_hash",
     "fresh",
     "item_hash",
@@ -123,11 +126,16 @@ __all__ = [
     "parse_object",
     "password_key",
     "pool",
+    "read_entry",
     "read_header",
+    "read_share",
     "seal_backup",
     "seal_envelope",
     "seal_raw",
     "sha256",
+    "share_label",
+    "sign_object",
+    "signed_hash",
     "signing_input",
     "time",
     "un64u",
