@@ -15,51 +15,10 @@ Nothing here refuses: `membership.judge` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chatsec.domain.lines import Lines
-from chatsec.domain.models import EPOCH_MESSAGES, NewEpoch
-from chatsec.domain.signed import Entry, LogMember, Share
-
-
-@dataclass(frozen=True, slots=True)
-class LogHead:
-    """The last entry of a chat's log; `n` 0 and no hash before the first."""
-
-    n: int
-    hash: str
-    name: str | None
-    members: Mapping[str, LogMember]
-
-    @property
-    def owners(self) -> frozenset[str]:
-        return frozenset(name for name, member in self.members.items() if member.role == "owner")
-
-
-@dataclass(frozen=True, slots=True)
-class ShareHead:
-    """The share of the current epoch: its recipients' bundles, and who is excluded."""
-
-    hash: str
-    recipients: Mapping[str, str]
-    excluded: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A `combined` chat after an item."""
-
-    epoch: int
-    members: frozenset[str]
-    log: LogHead
-    share: ShareHead
-
-    @property
-    def waiting(self) -> frozenset[str]:
-        """Members of the log who are in the chat no more."""
-        return frozenset(self.log.members) - self.members
-
+from chatsec.domain.models import EPOCH_MESSAGES, Entry, LogHead, NewEpoch, Share, ShareHead, State
 
 START = State(0, frozenset(), LogHead(0, "", None, {}), ShareHead("", {}, frozenset()))
 """Before the first item."""

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from chatsec.domain.combined import Change, LogHead, State, log_head
+from chatsec.domain.combined import Change, log_head
 from chatsec.domain.lines import Lines
+from chatsec.domain.models import Entry, LogHead, State
 from chatsec.domain.shares import judge_share
-from chatsec.domain.signed import Entry
 from chatsec.errors import ChatSecError, invalid
 
 WITH_ENTRY = frozenset({"create", "add", "remove", "role", "rename", "keys", "retire"})

@@ -88,6 +88,89 @@ class Caller:
     session_id: str
 
 
+# ---------------------------------------------------------------- `combined` chats: the membership log and shares
+
+
+@dataclass(frozen=True, slots=True)
+class LogMember:
+    """Someone in an entry: `role`, and the hash of the bundle that the log stands by for them."""
+
+    role: str
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A membership entry whose signature verified under `kid` of its author's bundle `keys`; `hash` names it."""
+
+    hash: str
+    by: str
+    keys: str
+    kid: str
+    n: int
+    prev: str
+    op: str
+    name: str | None
+    members: Mapping[str, LogMember]
+    protected: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A client share whose signature verified and whose wraps are the signed ones; `recipients` is username → bundle hash."""
+
+    hash: str
+    by: str
+    keys: str
+    kid: str
+    epoch: int
+    membership: str
+    recipients: Mapping[str, str]
+    excluded: frozenset[str]
+    wraps: Mapping[str, str]  # username → b64u of C wrapped for them
+    protected: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The last entry of a chat's log; `n` 0 and no hash before the first."""
+
+    n: int
+    hash: str
+    name: str | None
+    members: Mapping[str, LogMember]
+
+    @property
+    def owners(self) -> frozenset[str]:
+        return frozenset(name for name, member in self.members.items() if member.role == "owner")
+
+
+@dataclass(frozen=True, slots=True)
+class ShareHead:
+    """The share of the current epoch: its recipients' bundles, and who is excluded."""
+
+    hash: str
+    recipients: Mapping[str, str]
+    excluded: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A `combined` chat after an item (see `combined`)."""
+
+    epoch: int
+    members: frozenset[str]
+    log: LogHead
+    share: ShareHead
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Members of the log who are in the chat no more."""
+        return frozenset(self.log.members) - self.members
+
+
 # ---------------------------------------------------------------- chats: one sequence
 
 
@@ -103,7 +186,8 @@ class Wrap:
 
 @dataclass(frozen=True, slots=True)
 class NewEpoch:
-    """An epoch that an event wants to open; `wraps` has exactly the members that there are after the event."""
+    """An epoch that an event wants to open; `wraps` has exactly the members that there are after the event, in `combined`
+    chats the recipients of its share."""
 
     number: int
     wraps: Mapping[str, Wrap]
@@ -111,7 +195,10 @@ class NewEpoch:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Someone who is in the chat now. `keys` is the bundle that the current epoch was wrapped to."""
+    """Someone who is in the chat now. `keys` is the bundle that the current epoch was wrapped to, "" for who is excluded.
+
+    `signing` are the keys that sign their messages: of that bundle, in `combined` chats of their current one too.
+    """
 
     role: str
     joined_seq: int
@@ -123,7 +210,9 @@ class Member:
 class Head:
     """Where a chat's sequence stands: the fold of all its items. Judged by `sequence`, kept by the store.
 
-    `members` is replaced, never changed in place, so that who holds one keeps what it was at that item.
+    `members` is replaced, never changed in place, so that who holds one keeps what it was at that item. In `combined`
+    chats roles and name are those of `combined`, the log; `share_due` says that a member's client must post a share first,
+    the number of messages aside.
     """
 
     chat: str
@@ -137,6 +226,8 @@ class Head:
     opened_seq: int
     opened_at: int
     members: Mapping[str, Member] = field(default_factory=dict)
+    combined: State | None = None
+    share_due: bool = False
 
     def copy(self) -> Head:
         """Another one that moves on by itself; made for every chat of every batch, so not by `replace`, five times as slow."""
@@ -152,6 +243,8 @@ class Head:
             self.opened_seq,
             self.opened_at,
             self.members,
+            self.combined,
+            self.share_due,
         )
 
 
@@ -172,7 +265,8 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class NewChat:
-    """What `create` brings. `request` is a hash of the request, so that the same one again gets the same answer."""
+    """What `create` brings. `request` is a hash of the request, so that the same one again gets the same answer; in
+    `combined` chats that of the entry."""
 
     name: str | None
     key_mode: str
@@ -192,6 +286,8 @@ class NewEvent:
     role: str | None = None
     name: str | None = None
     chat_data: NewChat | None = None
+    entry: Entry | None = None
+    share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +328,17 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientShare:
+    """An epoch's share as one member sees it: C wrapped for them, None for who is excluded."""
+
+    protected: str
+    signature: str
+    wrapped: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch as one member sees it; `kid` and `wrapped` are None for who got no wrap."""
+    """An epoch as one member sees it; `kid` and `wrapped` are None for who got no wrap, `client_share` in `server` chats."""
 
     number: int
     opened_seq: int
@@ -241,6 +346,7 @@ class Epoch:
     members: tuple[str, ...]
     kid: str | None
     wrapped: str | None
+    client_share: ClientShare | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +359,8 @@ class ChatMember:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A chat as one member sees it (protocol §6); `epoch` is the current one with the caller's own wrap."""
+    """A chat as one member sees it (protocol §6); `epoch` is the current one with the caller's own wraps, `membership` the
+    n and hash of the log's last entry."""
 
     id: str
     name: str | None
@@ -265,6 +372,8 @@ class Chat:
     first_seq: int
     last_seq: int
     marks: Mapping[str, Mark]
+    membership: tuple[int, str] | None = None
+    share_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,15 @@ class ChatStore(Protocol):
         """Everybody who shares a chat with `username`, themself too."""
 
     def overdue(self, username: str | None = None) -> list[tuple[str, str]]:
-        """(chat, member) where the member's account ended, or where the epoch is wrapped to a bundle that is not current."""
+        """(chat, member) where the member's account ended, or, in `server` chats, where the epoch is wrapped to a bundle
+        that is not current."""
+
+    def membership(self, chat: str, after: int, limit: int) -> list[tuple[str, str]]:
+        """(protected, signature) of the log's entries above n `after`, ascending."""
+
+    def taken(self, chat: str, n: int | None, epoch: int | None) -> tuple[str | None, str | None]:
+        """The hashes of the log's entry n and of the share that opened the epoch, None where there is none (or none is
+        asked for)."""
 
     def erase(self, chat: str) -> list[str]:
         """The chat and all in it are gone; answers the ids of its attachments."""
@@ -159,13 +167,17 @@ class Log(Protocol):
         """Judges, numbers and stores a batch, in order, atomically and durably; one result each, refusals as values.
 
         Known ids come before all judging: same bytes → `duplicate`, other bytes → `id_conflict` (`create` likewise, by
-        its creator and `request`). The rest is `sequence.judge_*`. `received_at` is `at`. A mark moves forward only
+        its creator and `request`; an event by its entry or share, see `sequence.same_again`). The rest is
+        `sequence.judge_*`, by the bundles that are current now. `received_at` is `at`. A mark moves forward only
         and at most to the last seq, `delivered` is never behind `read`; its result is the mark as it stands then, or
         `not_found` for who is no member. Raises `unavailable` if nothing was stored.
         """
 
     def known(self, chat: str, sender: str, message_id: str) -> bool:
         """Whether this id of this sender has a place in the chat."""
+
+    def keys_changed(self, username: str) -> None:
+        """They have a new bundle: from now on every writer judges their `combined` chats by it. Again does no harm."""
 
 
 class AttachmentStore(Protocol):

@@ -8,9 +8,9 @@ the client makes another one. What can be seen in the share alone was judged by 
 from __future__ import annotations
 
 from chatsec import crypto
-from chatsec.domain.combined import Change, LogHead, State, log_head
+from chatsec.domain.combined import Change, log_head
 from chatsec.domain.lines import Lines
-from chatsec.domain.signed import Share
+from chatsec.domain.models import LogHead, Share, State
 from chatsec.errors import ChatSecError
 
 

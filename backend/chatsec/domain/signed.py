@@ -4,21 +4,20 @@ What breaks the protocol's Words (b64u, JSON, a field missing or of another type
 `invalid_membership` and `invalid_share`: not of this chat or caller, an algorithm that signs messages only, a key that
 is not in the author's bundle named by `keys`, a signature that does not verify, wraps that are not those signed for.
 Nothing here depends on where the chat stands, so all of it is done once, outside the append; what moves is judged in
-`membership` and `shares`.
+`membership` and `shares`. What was stored is read again without judging it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from chatsec import crypto
 from chatsec.domain.lines import Line
-from chatsec.domain.models import MAX_MEMBERS, ROLES, Json
+from chatsec.domain.models import MAX_MEMBERS, ROLES, Entry, Json, LogMember, Share
 from chatsec.errors import ChatSecError, invalid
 
 OPS = frozenset({"create", "add", "remove", "leave", "role", "keys", "rename", "retire"})
@@ -26,48 +25,6 @@ MAX_NUMBER = 2**53 - 1
 
 _HASH = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]").fullmatch
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII).fullmatch
-
-
-@dataclass(frozen=True, slots=True)
-class LogMember:
-    """Someone in an entry: `role`, and the hash of the bundle that the log stands by for them."""
-
-    role: str
-    keys: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A membership entry whose signature verified under `kid` of its author's bundle `keys`; `hash` names it."""
-
-    hash: str
-    by: str
-    keys: str
-    kid: str
-    n: int
-    prev: str
-    op: str
-    name: str | None
-    members: Mapping[str, LogMember]
-    protected: str
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A client share whose signature verified and whose wraps are the signed ones; `recipients` is username → bundle hash."""
-
-    hash: str
-    by: str
-    keys: str
-    kid: str
-    epoch: int
-    membership: str
-    recipients: Mapping[str, str]
-    excluded: frozenset[str]
-    wraps: Mapping[str, str]  # username → b64u of C wrapped for them
-    protected: str
-    signature: str
 
 
 def read_entry(data: Any, chat: str, by: str, line: Line) -> Entry:
@@ -137,6 +94,48 @@ def read_share(data: Any, chat: str, by: str, line: Line) -> Share:
         protected=signed.protected,
         signature=signed.signature,
     )
+
+
+def stored_entry(protected: str, signature: str) -> Entry:
+    """An entry that was read before it was stored."""
+    fields = orjson.loads(crypto.b64u_decode(protected))
+    members = {name: LogMember(one["role"], one["keys"]) for name, one in fields["members"].items()}
+    return Entry(
+        hash=signed_hash(protected, signature),
+        by=fields["by"],
+        keys=fields["keys"],
+        kid=fields["kid"],
+        n=int(fields["n"]),
+        prev=fields["prev"],
+        op=fields["op"],
+        name=fields["name"],
+        members=members,
+        protected=protected,
+        signature=signature,
+    )
+
+
+def stored_share(protected: str, signature: str, wraps: Mapping[str, str] | None = None) -> Share:
+    """A share that was read before it was stored; with the wraps that the caller has at hand."""
+    fields = orjson.loads(crypto.b64u_decode(protected))
+    return Share(
+        hash=signed_hash(protected, signature),
+        by=fields["by"],
+        keys=fields["keys"],
+        kid=fields["kid"],
+        epoch=int(fields["epoch"]),
+        membership=fields["membership"],
+        recipients={name: one["keys"] for name, one in fields["recipients"].items()},
+        excluded=frozenset(fields["excluded"]),
+        wraps=wraps or {},
+        protected=protected,
+        signature=signature,
+    )
+
+
+def signed_hash(protected: str, signature: str) -> str:
+    """What a signed object is named by."""
+    return crypto.H(f"{protected}.{signature}".encode())
 
 
 class _Fields:
@@ -221,4 +220,4 @@ class _Signed:
         signature = crypto.b64u_decode(self.signature, f"{self._at}.signature")
         if not crypto.verify(alg, spki, signature, f"chatsec/{self._kind}/v1\n{self.protected}".encode()):
             raise self.refused("the signature does not verify")
-        return crypto.H(f"{self.protected}.{self.signature}".encode())
+        return signed_hash(self.protected, self.signature)
