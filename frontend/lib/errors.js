@@ -133,7 +133,7 @@ const SERVER_PROBLEMS = {
   unavailable: ['Server has a problem', 'It cannot do this at the moment. It is tried again.'],
 };
 
-/** Rules that a client keeps by itself, before anything is sent (protocol §1, §3). */
+/** Rules that a client keeps by itself, before anything is sent or shown (protocol §1, §3, §5). */
 const CLIENT_RULES = {
   consent_needed: [
     'The server makes the keys of this chat',
@@ -142,6 +142,10 @@ const CLIENT_RULES = {
   keys_unavailable: [
     'Your keys are not available',
     'The key backup is missing, outdated, or does not open. New keys are never made without being asked for.',
+  ],
+  bad_attachment: [
+    'Not the file that was sent',
+    'It was changed on the server or on the way, so it was thrown away. Ask for it again.',
   ],
 };
 

@@ -1,6 +1,6 @@
 """Makes the vector files that Python owns: `PYTHONPATH=backend python -m tests.vectors.make`.
 
-kid, bundle, chain, encodings and those of `combined` chats; the others are made by frontend/tests/vectors/make.js. Shape: every file is
+kid, bundle, chain, encodings, client state, attachments and those of `combined` chats; the others are made by frontend/tests/vectors/make.js. Shape: every file is
 `{construction, source, made_by, cases: [{name, valid, …}]}`, bytes as b64u, must-fail cases with their `failure`.
 """
 
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.vectors.made import bundles, chains, encodings, epochs, kids, logs, safety
+from tests.vectors.made import attachments, bundles, chains, encodings, epochs, kids, logs, safety, states
 
 HERE = Path(__file__).parent
 SOURCES = {
@@ -20,6 +20,8 @@ SOURCES = {
     "share": "protocol §4",
     "combined": "protocol §4, RFC 8017 §7.1, RFC 5869",
     "safety": "protocol §2",
+    "state": "protocol §3",
+    "attachment": "protocol §5",
 }
 
 
@@ -34,6 +36,8 @@ def files() -> dict[str, str]:
         "share": logs.shares(),
         "combined": epochs.cases(),
         "safety": safety.cases(),
+        "state": states.cases(),
+        "attachment": attachments.cases(),
     }
     return {f"{name}.json": _render(name, made) for name, made in cases.items()}
 

@@ -19,6 +19,7 @@ from tests.vectors import fixed, make
 HERE = Path(__file__).parent
 FILES = ("encodings", "kid", "bundle", "chain", "password", "backup", "envelope", "padding", "dsa", "wrap")
 COMBINED = ("membership", "share", "combined", "safety")  # reproduced by test_combined.py
+KEPT = ("state", "recovery", "attachment")  # by test_kept.py
 Case = dict[str, Any]
 
 
@@ -78,8 +79,8 @@ def expect(condition: bool, failure: str = "mismatch") -> None:
 
 
 def test_every_file_is_there_and_has_both_kinds() -> None:
-    assert sorted(path.stem for path in HERE.glob("*.json")) == sorted((*FILES, *COMBINED))
-    for name in (*FILES, *COMBINED):
+    assert sorted(path.stem for path in HERE.glob("*.json")) == sorted((*FILES, *COMBINED, *KEPT))
+    for name in (*FILES, *COMBINED, *KEPT):
         cases = load(name)
         assert {case["valid"] for case in cases} == {True, False}, name
         assert len({case["name"] for case in cases}) == len(cases), name

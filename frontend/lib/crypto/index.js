@@ -63,4 +63,17 @@ export { epochKey, keyCommitment, openEpoch, unwrapSecret, wrapLabel } from './e
 export { isHash, isHashOrEmpty, isOrdinal, isTime, isUsername, isUuid } from './forms.js';
 export { argon2id, deriveLogin, judgeKdf, newKdf, splitMaster } from './kdf.js';
 export { pad, paddedLength, unpad } from './padding.js';
+export { newRecoveryCode, readRecoveryCode, recoverySecrets, showRecoveryCode } from './recovery.js';
+export { fit, MAX_STATE, openState, sealState, stateKey, stateNumber, unjudged } from './state.js';
+export {
+  ATTACHMENT_KEY_BYTES,
+  isAttachment,
+  NONCE_BYTES,
+  openStream,
+  SEGMENT,
+  sealedSize,
+  sealStream,
+  segmentCount,
+  segmentIv,
+} from './stream.js';
 export { aesGcmDecrypt, aesGcmEncrypt, hkdf, hmacSha256, importAesKey } from './symmetric.js';

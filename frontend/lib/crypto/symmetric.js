@@ -53,11 +53,15 @@ export async function aesGcmDecrypt(key, iv, ciphertextAndTag, aad = new Uint8Ar
 
 /**
  * HKDF-SHA-256 (RFC 5869) with an empty salt.
- * @param {Uint8Array} secret @param {Uint8Array} info @param {number} [length] in bytes
+ * @param {Uint8Array | CryptoKey} secret bytes, or a key that was imported for HKDF
+ * @param {Uint8Array} info @param {number} [length] in bytes
  * @returns {Promise<Bytes>}
  */
 export async function hkdf(secret, info, length = KEY_BYTES) {
-  const key = await subtle().importKey('raw', source(secret), 'HKDF', false, ['deriveBits']);
+  const key =
+    secret instanceof Uint8Array
+      ? await subtle().importKey('raw', source(secret), 'HKDF', false, ['deriveBits'])
+      : secret;
   const parameters = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info: source(info) };
   return new Uint8Array(await subtle().deriveBits(parameters, key, length * 8));
 }

@@ -7,9 +7,10 @@ import * as dsa from './makers/dsa.js';
 import * as envelope from './makers/envelope.js';
 import * as padding from './makers/padding.js';
 import * as password from './makers/password.js';
+import * as recovery from './makers/recovery.js';
 import * as wrap from './makers/wrap.js';
 
-const MAKERS = { backup, dsa, envelope, padding, password, wrap };
+const MAKERS = { backup, dsa, envelope, padding, password, recovery, wrap };
 
 for (const [name, { make }] of Object.entries(MAKERS)) {
   const { construction, source, cases } = await make();
