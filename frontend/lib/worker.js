@@ -1,7 +1,8 @@
 /**
- * The slow and the secret work, off the page's thread: Argon2id, key generation, and signing with keys that the
- * platform cannot hold. In a browser it runs as a module worker; elsewhere runner.js calls `runTask` inline.
- * Refuses a task that is not in the table. Private keys that come wrapped are opened here only, and zeroed.
+ * The slow and the secret work, off the page's thread: Argon2id, key generation, safety numbers, shares for many, and
+ * signing with keys that the platform cannot hold. In a browser it runs as a module worker; elsewhere runner.js calls
+ * `runTask` inline. Refuses a task that is not in the table. Private keys that come wrapped are opened here only,
+ * and zeroed.
  */
 
 import {
@@ -10,6 +11,9 @@ import {
   encodeText,
   generateKeys,
   importPrivate,
+  makeEntry,
+  makeShare,
+  safetyNumber,
   sealEnvelope,
 } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
@@ -18,10 +22,17 @@ import { ChatSecError } from './errors.js';
 const TASKS = {
   deriveLogin: ({ password, kdf }) => deriveLogin(password, kdf),
   generateKeys: () => generateKeys(),
-  async sealEnvelope({ signer, ...parts }) {
-    return sealEnvelope({ ...parts, signer: { ...signer, key: await openKey(signer) } });
-  },
+  safetyNumber: async ({ one, other }) => safetyNumber(one, other),
+  sealEnvelope: signing(sealEnvelope),
+  makeEntry: signing(makeEntry),
+  makeShare: signing(makeShare),
 };
+
+/** A task whose `signer` may hold its key wrapped. @param {(parts: any) => Promise<any>} make @returns {(args: any) => Promise<any>} */
+function signing(make) {
+  return async ({ signer, ...parts }) =>
+    make({ ...parts, signer: { ...signer, key: await openKey(signer) } });
+}
 
 /** AAD that ties a wrapped private key to its kid. @param {string} kid */
 export const keyAad = (kid) => encodeText(`chatsec/local-key/v1\n${kid}`);

@@ -127,14 +127,6 @@ def test_codes_in_the_sources_are_of_the_table() -> None:
 # ---------------------------------------------------------------- vectors, DSA domain
 
 
-COMBINED = {
-    "combined",
-    "membership",
-    "safety",
-    "share",
-}  # a mode that no client speaks yet: read by Python alone
-
-
 def test_every_vector_file_is_read_by_both_languages() -> None:
     files = sorted((ROOT / "tests" / "vectors").glob("*.json"))
     assert len(files) > 8
@@ -142,8 +134,7 @@ def test_every_vector_file_is_read_by_both_languages() -> None:
     script = "\n".join(path.read_text("utf-8") for path in tracked(".test.js", under=("frontend/tests/",)))
     for path in files:
         assert re.search(rf"[\"'/]{path.stem}(\.json)?[\"']", python), f"{path.name}: not in Python"
-        if path.stem not in COMBINED:
-            assert re.search(rf"[\"'/]{path.stem}(\.json)?[\"']", script), f"{path.name}: not in JavaScript"
+        assert re.search(rf"[\"'/]{path.stem}(\.json)?[\"']", script), f"{path.name}: not in JavaScript"
 
 
 def test_the_dsa_domain_is_the_published_one() -> None:

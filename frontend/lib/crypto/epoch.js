@@ -1,12 +1,13 @@
 // The key of an epoch: out of its wrap, and committed to (protocol §4).
 //
 // Refuses a wrap that does not open under the chat's and epoch's label, and a secret that is not exactly 32 bytes
-// (`undecryptable`). That a wrap is for a key which is not there (`key_lost`) is judged by its kid, before this.
+// (`undecryptable`). That a wrap is for a key which is not there (`key_lost`) is judged by its kid, before this; the
+// client share of a `combined` chat is opened in share.js.
 
 import { ChatSecError } from '../errors.js';
 import * as algorithms from './algorithms.js';
-import { decodeB64u, encodeB64u, encodeText } from './bytes.js';
-import { hmacSha256, importAesKey, KEY_BYTES } from './symmetric.js';
+import { concat, decodeB64u, encodeB64u, encodeText } from './bytes.js';
+import { hkdf, hmacSha256, importAesKey, KEY_BYTES } from './symmetric.js';
 
 /**
  * @typedef {import('./bytes.js').Bytes} Bytes
@@ -56,5 +57,22 @@ export async function openEpoch(parts) {
   const secret = await unwrapSecret(parts);
   const key = await epochKey(secret);
   secret.fill(0);
+  return key;
+}
+
+/**
+ * K_e of a `combined` chat, out of both shares; who has an equal one agrees on the members, their keys and the entry.
+ * @param {object} parts
+ * @param {string} parts.chat @param {number} parts.epoch
+ * @param {Uint8Array} parts.serverSecret S_e @param {Uint8Array} parts.clientSecret C
+ * @param {string} parts.share hash of the client share
+ * @returns {Promise<Bytes>} 32 bytes, for epochKey; throws `undecryptable`
+ */
+export async function combinedSecret({ chat, epoch, serverSecret, clientSecret, share }) {
+  if (serverSecret.length !== KEY_BYTES || clientSecret.length !== KEY_BYTES)
+    throw new ChatSecError('undecryptable', 'a share is not 32 bytes');
+  const both = concat(serverSecret, clientSecret);
+  const key = await hkdf(both, encodeText(`chatsec/epoch/v1\n${chat}\n${epoch}\n${share}`));
+  both.fill(0);
   return key;
 }

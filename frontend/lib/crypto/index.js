@@ -47,6 +47,7 @@ export {
   toHex,
 } from './bytes.js';
 export { CHAIN_START, chainOver, chainStep, eventHash, judgeEvent } from './chain.js';
+export { makeEntry, nextEntry, standing } from './changes.js';
 export {
   checkCommitment,
   encodeHeader,
@@ -59,9 +60,22 @@ export {
   sealEnvelope,
   verifyEnvelope,
 } from './envelope.js';
-export { epochKey, keyCommitment, openEpoch, unwrapSecret, wrapLabel } from './epoch.js';
+export { combinedSecret, epochKey, keyCommitment, openEpoch, unwrapSecret, wrapLabel } from './epoch.js';
 export { isHash, isHashOrEmpty, isOrdinal, isTime, isUsername, isUuid } from './forms.js';
 export { argon2id, deriveLogin, judgeKdf, newKdf, splitMaster } from './kdf.js';
+export { confirmed, currentLink, lineOf, linkOf, reaches, versionIn } from './lines.js';
+export {
+  changedBy,
+  compareLog,
+  differenceOf,
+  emptyLog,
+  extendLog,
+  isForked,
+  judgeEntry,
+  ownersOf,
+  readEntry,
+  strangersIn,
+} from './membership.js';
 export { pad, paddedLength, unpad } from './padding.js';
 export { newRecoveryCode, readRecoveryCode, recoverySecrets, showRecoveryCode } from './recovery.js';
 export { fit, MAX_STATE, openState, sealState, stateKey, stateNumber, unjudged } from './state.js';
@@ -76,4 +90,16 @@ export {
   segmentCount,
   segmentIv,
 } from './stream.js';
+export { fingerprint, qrText, readQr, safetyNumber } from './safety.js';
+export {
+  judgeShare,
+  makeShare,
+  openCombinedEpoch,
+  openShare,
+  readShare,
+  recipientsFor,
+  servesHead,
+  shareCommitment,
+} from './share.js';
+export { isSigned, signedHash, signObject } from './signed.js';
 export { aesGcmDecrypt, aesGcmEncrypt, hkdf, hmacSha256, importAesKey } from './symmetric.js';
