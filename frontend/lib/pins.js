@@ -6,7 +6,7 @@
  * here accepted are `unconfirmed`; a bundle on the far side of a wrong step is of no use at all.
  */
 
-import { isObject, walkBundles } from './crypto/index.js';
+import { isObject, lineOf, walkBundles } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
 /**
@@ -19,6 +19,7 @@ import { ChatSecError } from './errors.js';
  * @property {Map<string, Candidate[]>} kids signing keys of all usable bundles
  * @property {Map<string, number>} versions bundle hash → version
  * @property {Map<string, 'linked'|'unconfirmed'>} trust by bundle hash
+ * @property {import('./crypto/lines.js').Line} line all usable bundles, whatever the pin
  * @property {import('./crypto/bundle.js').Judged|null} current
  * @property {string[]} warnings of §5 on the person
  */
@@ -56,6 +57,7 @@ export async function judgePerson(username, answer, pin) {
     kids,
     versions: new Map(steps.map(({ bundle, version }) => [bundle?.hash ?? '', version])),
     trust,
+    line: lineOf(username, walked.steps),
     current: walked.current,
     warnings: warningsOf(walked, trust, pin),
   };
