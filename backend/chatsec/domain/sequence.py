@@ -17,7 +17,7 @@ import orjson
 
 from chatsec import crypto
 from chatsec.domain import combined, membership
-from chatsec.domain.lines import Lines
+from chatsec.domain.lines import Line, Lines
 from chatsec.domain.models import EPOCH_MESSAGES, MAX_MEMBERS, Head, Member, NewEvent, NewMessage, State, Wrap
 from chatsec.errors import ChatSecError, invalid
 
@@ -125,22 +125,27 @@ def _judge_combined(head: Head | None, event: NewEvent, lines: Callable[[], Line
 
 def see_bundles(head: Head, lines: Lines) -> None:
     """Tells a head of a `combined` chat which bundles are current: whether one makes a share due, and that only keys which
-    are in both the share's and the current bundle sign messages (§5). `lines`: of members whose current bundle is
-    another than their `keys`; those of others change nothing. A head that is told twice must be a fresh fold, or have
-    passed a share."""
+    are in both the share's and the current bundle sign messages (§5).
+
+    `lines`: of the members that `moved` names; of others they change nothing. Again does no harm.
+    """
     state = head.combined
-    if state is None or not lines:
+    if state is None:
         return
-    head.share_due = head.share_due or combined.share_due(state, lines, 0)
-    members = dict(head.members)
-    for name, line in lines.items():
-        if name in members:
-            now = line.current.signing
-            signing = {
-                kid: alg for kid, alg in members[name].signing.items() if now.get(kid, ("",))[0] == alg
-            }
-            members[name] = replace(members[name], signing=signing)
-    head.members = members
+    head.share_due = combined.share_due(state, lines, 0)
+    if lines:
+        head.members = {
+            name: replace(member, signing=_in_both(lines[name], member.keys)) if name in lines else member
+            for name, member in head.members.items()
+        }
+
+
+def _in_both(line: Line, keys: str) -> dict[str, str]:
+    """kid → alg of the signing keys that are in this bundle and in the current one."""
+    named, now = line.find(keys), line.current.signing
+    if named is None:
+        return {}
+    return {kid: alg for kid, (alg, _) in named.signing.items() if now.get(kid, ("",))[0] == alg}
 
 
 def moved(head: Head, current_keys: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chatsec import crypto
-from chatsec.domain.models import Chat, ChatMember, Epoch, Head, Item, Mark, Member
+from chatsec.domain import sequence
+from chatsec.domain.models import Chat, ChatMember, ClientShare, Epoch, Head, Item, Mark, Member, NewEvent
 from chatsec.errors import ChatSecError
 from chatsec.storage.memory.data import ChatTable, Handle, MemoryData
 from chatsec.storage.memory.heads import event_of, head_of
@@ -64,8 +65,7 @@ class MemoryChats:
 
     def people(self, chat: str) -> list[str]:
         with self._handle.step() as data:
-            table = data.chats.get(chat) or ChatTable()
-            events = [item.event for item in table.items.values() if item.event]
+            events = _events(data.chats.get(chat))
         return sorted(
             {name for event in events if event.kind in ("create", "add") for name in event.usernames}
         )
@@ -85,8 +85,20 @@ class MemoryChats:
                 (head.chat, name)
                 for head in _heads(data)
                 for name, member in head.members.items()
-                if username in (None, name) and not _is_current(data, name, member)
+                if username in (None, name) and _is_overdue(data, head, name, member)
             ]
+
+    def membership(self, chat: str, after: int, limit: int) -> list[tuple[str, str]]:
+        with self._handle.step() as data:
+            entries = [event.entry for event in _events(data.chats.get(chat)) if event.entry]
+        return [(entry.protected, entry.signature) for entry in entries if entry.n > after][:limit]
+
+    def taken(self, chat: str, n: int | None, epoch: int | None) -> tuple[str | None, str | None]:
+        with self._handle.step() as data:
+            events = _events(data.chats.get(chat))
+        entries = {event.entry.n: event.entry.hash for event in events if event.entry}
+        shares = {event.share.epoch: event.share.hash for event in events if event.share}
+        return entries.get(n or 0), shares.get(epoch or 0)
 
     def erase(self, chat: str) -> list[str]:
         with self._handle.step() as data:
@@ -122,6 +134,8 @@ def _view(data: MemoryData, head: Head, username: str) -> Chat:
         first_seq=head.members[username].joined_seq,
         last_seq=head.last_seq,
         marks={name: table.marks.get(name, Mark(head.chat, name)) for name in head.members},
+        membership=(head.combined.log.n, head.combined.log.hash) if head.combined else None,
+        share_due=head.combined is not None and sequence.is_share_due(head),
     )
 
 
@@ -134,12 +148,20 @@ def _epochs(table: ChatTable | None, username: str) -> list[Epoch]:
             wraps = event.epoch.wraps
             wrap = wraps.get(username)
             kid, wrapped = (wrap.kid, wrap.wrapped) if wrap else (None, None)
+            members, client = sorted(wraps), None
+            if share := event.share:
+                members = sorted(share.recipients.keys() | share.excluded)
+                client = ClientShare(share.protected, share.signature, share.wraps.get(username))
             found.append(
-                Epoch(event.epoch.number, item.seq, item.received_at, tuple(sorted(wraps)), kid, wrapped)
+                Epoch(event.epoch.number, item.seq, item.received_at, tuple(members), kid, wrapped, client)
             )
     return found
 
 
-def _is_current(data: MemoryData, username: str, member: Member) -> bool:
+def _events(table: ChatTable | None) -> list[NewEvent]:
+    return [item.event for item in table.items.values() if item.event] if table else []
+
+
+def _is_overdue(data: MemoryData, head: Head, username: str, member: Member) -> bool:
     account = data.accounts[username]
-    return account.ended_at is None and account.keys_hash == member.keys
+    return account.ended_at is not None or (head.combined is None and account.keys_hash != member.keys)

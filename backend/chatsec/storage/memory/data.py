@@ -56,7 +56,10 @@ class StoredBytes:
 
 @dataclass(slots=True)
 class MemoryData:
-    """All tables. A chat's table is looked up by its id; after an erasure the same id would be another table."""
+    """All tables. A chat's table is looked up by its id; after an erasure the same id would be another table.
+
+    `bundles_changed` counts how often writers were told that somebody has a new bundle.
+    """
 
     accounts: dict[str, Account] = field(default_factory=dict)
     bundles: dict[str, list[Bundle]] = field(default_factory=dict)
@@ -64,6 +67,7 @@ class MemoryData:
     chats: dict[str, ChatTable] = field(default_factory=dict)
     attachments: dict[str, Attachment] = field(default_factory=dict)
     files: dict[str, StoredBytes] = field(default_factory=dict)
+    bundles_changed: int = 0
     lock: Any = field(default_factory=threading.RLock)
 
 

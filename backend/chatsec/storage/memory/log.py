@@ -4,36 +4,39 @@ A writer judges and numbers an item by the head it keeps, then inserts it. Place
 (chat, sender, id). Who loses the place folds in what took it, then judges and numbers again: so a message whose epoch
 ended meanwhile becomes `stale_epoch` by itself, and no number is ever skipped. An epoch's wraps are stored before its
 event, under an attempt of their own, and count only once an item names that attempt. A refusal counts only by a head
-that was read for it. This is how an adapter for a database without cheap transactions works.
+that was read for it. Heads of `combined` chats depend on bundles too: an insert counts only if none changed since the
+head was read. This is how an adapter for a database without cheap transactions works.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from chatsec import crypto
 from chatsec.domain import sequence
+from chatsec.domain.lines import Lines
 from chatsec.domain.models import Appended, Head, Mark, NewEvent, NewMessage
 from chatsec.errors import ChatSecError
 from chatsec.storage.memory.data import ChatTable, Handle, StoredItem
-from chatsec.storage.memory.heads import fold, head_of
+from chatsec.storage.memory.heads import fold, head_of, lines_of
 
 
 @dataclass(slots=True)
 class _Kept:
-    """What a writer remembers of a chat. `head` is None before the first item."""
+    """What a writer remembers of a chat. `head` is None before the first item; it knows `bundles_changed` so far."""
 
     table: ChatTable
     head: Head | None
+    bundles: int
 
 
 class _Insert(Enum):
     PLACED = "placed"
-    LOST = "lost"  # (chat, seq) was taken
+    LOST = "lost"  # (chat, seq) was taken, or bundles changed
     KNOWN = "known"  # (chat, sender, id) was taken
     ERASED = "erased"
 
@@ -67,6 +70,11 @@ class MemoryLog:
             table = data.chats.get(chat)
             return table is not None and (sender, message_id) in table.ids
 
+    def keys_changed(self, username: str) -> None:
+        """Of anybody: who is added just now is in no head yet."""
+        with self._handle.step() as data:
+            data.bundles_changed += 1
+
     # -------------------------------------------------------- messages and events
 
     def _append(self, item: NewMessage | NewEvent, at: int) -> Appended | ChatSecError:
@@ -84,7 +92,7 @@ class MemoryLog:
             kept = kept or self._new_chat(item.chat)
             stored, head = _numbered(kept.head, item, at, attempt)
             self._store_wraps(kept.table, item, attempt)
-            outcome = self._insert(item.chat, kept.table, stored)
+            outcome = self._insert(item.chat, kept, head, stored)
             if outcome is _Insert.PLACED:
                 before = kept.head.chain if kept.head else crypto.CHAIN_START
                 kept.head = head
@@ -101,7 +109,9 @@ class MemoryLog:
     def _judge(self, head: Head | None, item: NewMessage | NewEvent) -> ChatSecError | None:
         if isinstance(item, NewMessage):
             return sequence.judge_message(head, item)
-        return sequence.judge_event(head, item, lambda: self._current_keys(item))
+        return sequence.judge_event(
+            head, item, lambda: self._current_keys(item), lambda: self._lines(sequence.concerned(head, item))
+        )
 
     def _current_keys(self, event: NewEvent) -> dict[str, str]:
         """As they are before the insert. A bundle that lands in between leaves an epoch that is `overdue` at once."""
@@ -109,8 +119,15 @@ class MemoryLog:
         with self._handle.step() as data:
             return {name: data.accounts[name].keys_hash for name in wanted if name in data.accounts}
 
-    def _insert(self, chat: str, table: ChatTable, stored: StoredItem) -> _Insert:
-        with self._handle.step():
+    def _lines(self, usernames: Iterable[str]) -> Lines:
+        with self._handle.step() as data:
+            return lines_of(data, usernames)
+
+    def _insert(self, chat: str, kept: _Kept, head: Head, stored: StoredItem) -> _Insert:
+        table = kept.table
+        with self._handle.step() as data:
+            if head.combined is not None and data.bundles_changed != kept.bundles:
+                return _Insert.LOST
             if stored.id and (stored.sender, stored.id) in table.ids:
                 return _Insert.KNOWN
             if stored.seq in table.items:
@@ -123,7 +140,8 @@ class MemoryLog:
             return _Insert.PLACED if data.chats.get(chat) is table else _Insert.ERASED
 
     def _known(self, kept: _Kept | None, item: NewMessage | NewEvent) -> Appended | ChatSecError | None:
-        """The answer to a message whose id has a place already, or to the same `create` again."""
+        """The answer to a message whose id has a place already, to the same `create` again, and to an event whose entry or
+        share is here."""
         if kept is None:
             return None
         with self._handle.step():
@@ -133,9 +151,7 @@ class MemoryLog:
                 if stored is not None and stored.body != item.body:
                     return ChatSecError("id_conflict")
             else:
-                stored = table.items.get(1) if item.kind == "create" else None
-                if stored is None or stored.event is None or not _same_create(stored.event, item):
-                    return None
+                stored = next((one for one in table.items.values() if _is_same(one.event, item)), None)
             if stored is None:
                 return None
             before = table.items[stored.seq - 1].chain if stored.seq > 1 else crypto.CHAIN_START
@@ -178,18 +194,18 @@ class MemoryLog:
             with self._handle.step() as data:
                 if chat not in data.chats:
                     return None
-                self._kept[chat] = _Kept(data.chats[chat], head_of(data, chat))
+                self._kept[chat] = _Kept(data.chats[chat], head_of(data, chat), data.bundles_changed)
         return self._kept[chat]
 
     def _new_chat(self, chat: str) -> _Kept:
         with self._handle.step() as data:
             table = data.chats.setdefault(chat, ChatTable())
-        kept = self._kept[chat] = _Kept(table, None)
+            kept = self._kept[chat] = _Kept(table, None, data.bundles_changed)
         return kept
 
     def _catch_up(self, kept: _Kept) -> None:
-        with self._handle.step():
-            kept.head = fold(kept.table, kept.head)
+        with self._handle.step() as data:
+            kept.head, kept.bundles = fold(data, kept.table, kept.head), data.bundles_changed
 
     def _move_snapshots(self, chats: set[str]) -> None:
         for kept in [self._kept[chat] for chat in chats if chat in self._kept]:
@@ -218,6 +234,13 @@ def _numbered(
     return stored, head
 
 
-def _same_create(stored: NewEvent, again: NewEvent) -> bool:
+def _is_same(stored: NewEvent | None, again: NewEvent) -> bool:
+    if stored is None:
+        return False
     made, asked = stored.chat_data, again.chat_data
-    return stored.by == again.by and made is not None and asked is not None and made.request == asked.request
+    if made is not None or asked is not None:
+        return (
+            stored.by == again.by and made is not None and asked is not None and made.request == asked.request
+        )
+    entry, share = stored.entry, stored.share
+    return sequence.same_again(again, entry.hash if entry else None, share.hash if share else None)

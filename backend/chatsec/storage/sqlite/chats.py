@@ -6,9 +6,10 @@ import sqlite3
 
 import orjson
 
-from chatsec.domain.models import Chat, ChatMember, Epoch, Head, Item, Mark
+from chatsec.domain.models import EPOCH_MESSAGES, Chat, ChatMember, ClientShare, Epoch, Head, Item, Mark
 from chatsec.storage.sqlite.database import Database
-from chatsec.storage.sqlite.log import SqliteLog, chain_at, load_place, place
+from chatsec.storage.sqlite.heads import chain_at, hashes_at, lines_of, load_place, place
+from chatsec.storage.sqlite.log import SqliteLog
 
 NO = "(SELECT no FROM chats WHERE id = ?)"
 
@@ -38,7 +39,9 @@ class SqliteChats:
                 " WHERE username = ? AND left_seq IS NULL AND id > ? ORDER BY id LIMIT ?",
                 (username, after, limit),
             ).fetchall()
-            return [chat for (one,) in ids for chat in _views(connection, one, username).values()]
+            return [
+                chat for (one,) in ids for chat in _views(connection, one, username, listed=True).values()
+            ]
 
         return self._database.read(read)
 
@@ -47,7 +50,10 @@ class SqliteChats:
             rows = connection.execute(
                 f"{EPOCHS} AND number BETWEEN ? AND ? ORDER BY number", (username, chat, low, high)
             )
-            return [_epoch(row) for row in rows]
+            return [
+                _epoch(row[:3], tuple(orjson.loads(row[3])), (row[4], row[5], row[8]), row[6:8])
+                for row in rows
+            ]
 
         return self._database.read(read)
 
@@ -117,9 +123,25 @@ class SqliteChats:
             return connection.execute(
                 "SELECT chats.id, people.username FROM people JOIN users ON users.username = people.username"
                 " JOIN chats ON chats.no = people.chat WHERE left_seq IS NULL"
-                f" AND (ended_at IS NOT NULL OR keys <> keys_hash){only}",
+                f" AND (ended_at IS NOT NULL OR (key_mode = 'server' AND keys <> keys_hash)){only}",
                 () if username is None else (username,),
             ).fetchall()
+
+        return self._database.read(read)
+
+    def membership(self, chat: str, after: int, limit: int) -> list[tuple[str, str]]:
+        def read(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+            return connection.execute(
+                f"SELECT protected, signature FROM entries WHERE chat = {NO} AND n > ? ORDER BY n LIMIT ?",
+                (chat, after, limit),
+            ).fetchall()
+
+        return self._database.read(read)
+
+    def taken(self, chat: str, n: int | None, epoch: int | None) -> tuple[str | None, str | None]:
+        def read(connection: sqlite3.Connection) -> tuple[str | None, str | None]:
+            no = _no(connection, chat)
+            return (None, None) if no is None else hashes_at(connection, no, n, epoch)
 
         return self._database.read(read)
 
@@ -139,14 +161,18 @@ class SqliteChats:
 
 
 EPOCHS = (
-    "SELECT number, opened_seq, opened_at, members, kid, wrapped FROM epochs"
+    "SELECT number, opened_seq, opened_at, members, kid, wrapped, protected, signature, client_wrapped FROM epochs"
     " LEFT JOIN wraps ON wraps.chat = epochs.chat AND wraps.epoch = number AND wraps.username = ?"
+    " LEFT JOIN shares ON shares.chat = epochs.chat AND shares.epoch = number"
     f" WHERE epochs.chat = {NO}"
 )
+NO_WRAPS = (None, None, None)  # of who is excluded
 
 
-def _views(connection: sqlite3.Connection, chat: str, only: str | None = None) -> dict[str, Chat]:
-    """The chat as its members see it, or as `only` does; empty where there is none to see."""
+def _views(
+    connection: sqlite3.Connection, chat: str, only: str | None = None, listed: bool = False
+) -> dict[str, Chat]:
+    """The chat as its members see it, or as `only` does; empty where there is none to see. For lists, without the share."""
     row = connection.execute(
         "SELECT no, name, key_mode, created_by, created_at, epoch, opened_seq, opened_at FROM chats WHERE id = ?",
         (chat,),
@@ -161,19 +187,36 @@ def _views(connection: sqlite3.Connection, chat: str, only: str | None = None) -
         (no,),
     ).fetchall()
     members = tuple(ChatMember(*person[:4]) for person in people)
+    if only is not None and not any(member.username == only for member in members):
+        return {}
     marks = {name: Mark(chat, name, delivered, read) for name, _, _, _, delivered, read in people}
-    (listed,) = connection.execute(
+    (listed_members,) = connection.execute(
         "SELECT members FROM epochs WHERE chat = ? AND number = ?", (no, epoch)
     ).fetchone()
-    held_by = tuple(orjson.loads(listed))
+    held_by = tuple(orjson.loads(listed_members))
     wraps = {
-        name: (kid, wrapped)
-        for name, kid, wrapped in connection.execute(
-            "SELECT username, kid, wrapped FROM wraps WHERE chat = ? AND epoch = ? AND username = ifnull(?, username)",
+        name: (kid, wrapped, client)
+        for name, kid, wrapped, client in connection.execute(
+            "SELECT username, kid, wrapped, client_wrapped FROM wraps"
+            " WHERE chat = ? AND epoch = ? AND username = ifnull(?, username)",
             (no, epoch, only),
         )
     }
     last_seq = _last_seq(connection, no)
+    membership, share_due, share = None, False, (None, None)
+    if key_mode == "combined":
+        membership = connection.execute(
+            "SELECT n, hash FROM entries WHERE chat = ? ORDER BY n DESC LIMIT 1", (no,)
+        ).fetchone()
+        share_due = (
+            set(held_by) != {member.username for member in members}
+            or last_seq - opened_seq >= EPOCH_MESSAGES
+            or _has_newer_bundle(connection, no)
+        )
+        if not listed:
+            share = connection.execute(
+                "SELECT protected, signature FROM shares WHERE chat = ? AND epoch = ?", (no, epoch)
+            ).fetchone()
     return {
         member.username: Chat(
             chat,
@@ -182,25 +225,39 @@ def _views(connection: sqlite3.Connection, chat: str, only: str | None = None) -
             created_by,
             created_at,
             members,
-            Epoch(
-                epoch,
-                opened_seq,
-                opened_at,
-                held_by,
-                *wraps.get(member.username, (None, None)),
-            ),
+            _epoch((epoch, opened_seq, opened_at), held_by, wraps.get(member.username, NO_WRAPS), share),
             first_seq=member.joined_seq,
             last_seq=last_seq,
             marks=marks,
+            membership=membership,
+            share_due=share_due,
         )
         for member in members
         if only in (None, member.username)
     }
 
 
-def _epoch(row: tuple[int, int, int, str, str | None, str | None]) -> Epoch:
-    number, opened_seq, opened_at, members, kid, wrapped = row
-    return Epoch(number, opened_seq, opened_at, tuple(orjson.loads(members)), kid, wrapped)
+def _has_newer_bundle(connection: sqlite3.Connection, no: int) -> bool:
+    """Whether continuity reaches a newer bundle of a recipient of the share."""
+    moved = connection.execute(
+        "SELECT people.username, keys FROM people JOIN users ON users.username = people.username"
+        " WHERE chat = ? AND left_seq IS NULL AND keys NOT IN ('', keys_hash)",
+        (no,),
+    ).fetchall()
+    lines = lines_of(connection, (name for name, _ in moved))
+    return any(lines[name].confirmed(keys) for name, keys in moved)
+
+
+def _epoch(
+    opened: tuple[int, int, int],
+    members: tuple[str, ...],
+    wraps: tuple[str | None, str | None, str | None],
+    share: tuple[str | None, str | None],
+) -> Epoch:
+    kid, wrapped, client_wrapped = wraps
+    protected, signature = share
+    client = ClientShare(protected, signature, client_wrapped) if protected and signature else None
+    return Epoch(*opened, members, kid, wrapped, client)
 
 
 def _no(connection: sqlite3.Connection, chat: str) -> int | None:

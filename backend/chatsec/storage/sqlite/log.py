@@ -1,6 +1,7 @@
 """The sequences on SQLite: a batch is one transaction, judged inside it by the heads of its chats.
 
-Heads are kept between batches, since this is the only writer; a failed batch leaves them as they were. Ids are
+Heads are kept between batches, since this is the only writer; a failed batch leaves them as they were. Those of
+`combined` chats depend on bundles too, and are forgotten when one is stored. Ids are
 unique by an index: a batch is first written as if no message came twice, and again with a look at each where one did.
 Rows go in with few statements: each step of one gives up the GIL, and the loop's thread is slow to hand it back.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,37 +18,32 @@ import orjson
 
 from chatsec import crypto
 from chatsec.domain import sequence
-from chatsec.domain.models import Appended, Head, Mark, Member, NewEvent, NewMessage, Wrap
+from chatsec.domain.models import Appended, Mark, Member, NewEvent, NewMessage, Share, Wrap
 from chatsec.errors import ChatSecError
 from chatsec.storage.sqlite.database import Database
+from chatsec.storage.sqlite.heads import (
+    Place,
+    chain_at,
+    current_keys,
+    hashes_at,
+    lines_of,
+    load_place,
+    place,
+)
 
-SEQ_BITS = 31
 ITEM = "place, received_at, chain, body, chat, sender, id"
 COLUMNS = 7
 KEPT_HEADS = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A chat in the store: its number and its head."""
-
-    no: int
-    head: Head
 
 
 class _CameTwice(Exception):
     """A batch holds a message that has a place already."""
 
 
-def place(no: int, seq: int) -> int:
-    """What an item is found by: the places of a chat's items follow one another."""
-    return no << SEQ_BITS | seq
-
-
 class SqliteLog:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._user_nos: dict[str, int] = {}
 
     def append(
@@ -83,8 +79,24 @@ class SqliteLog:
 
         return self._database.read(read)
 
+    def keys_changed(self, username: str) -> None:
+        def read(connection: sqlite3.Connection) -> list[str]:
+            rows = connection.execute(
+                "SELECT id FROM people JOIN chats ON no = chat"
+                " WHERE username = ? AND left_seq IS NULL AND key_mode = 'combined'",
+                (username,),
+            )
+            return [chat for (chat,) in rows]
+
+        def forget(chats: list[str]) -> None:
+            for chat in chats:
+                self.forget(chat)
+
+        # As a write, so that no batch that began before it keeps what is forgotten here.
+        self._database.write(read, forget)
+
     def forget(self, chat: str) -> None:
-        """The chat was erased; called by that write when it is committed."""
+        """What is kept of the chat does not hold any more; called by a write when it is committed."""
         self._places.pop(chat, None)
 
 
@@ -94,11 +106,11 @@ class _Batch:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        kept: Mapping[str, _Place],
+        kept: Mapping[str, Place],
         user_nos: dict[str, int],
         at: int,
     ) -> None:
-        self.places: dict[str, _Place] = {}
+        self.places: dict[str, Place] = {}
         self.results: list[Appended | Mark | ChatSecError] = []
         self._connection = connection
         self._kept = kept
@@ -172,12 +184,16 @@ class _Batch:
         at = self._place(event.chat)
         if event.kind == "create" and at is not None and (again := self._created(at, event)):
             return again
+        head = at.head if at else None
         wraps = event.epoch.wraps if event.epoch else {}
         refused = sequence.judge_event(
-            at.head if at else None, event, lambda: current_keys(self._connection, wraps)
+            head,
+            event,
+            lambda: current_keys(self._connection, wraps),
+            lambda: lines_of(self._connection, sequence.concerned(head, event)),
         )
         if refused:
-            return refused
+            return (self._taken(at.no, event) if at and (event.entry or event.share) else None) or refused
         if at is None:
             at = self._create(event)
         head = at.head
@@ -191,14 +207,32 @@ class _Batch:
             head.last_seq, self._at, before, body, False, head.members, head.epoch, head.opened_seq
         )
 
-    def _created(self, at: _Place, event: NewEvent) -> Appended | None:
+    def _created(self, at: Place, event: NewEvent) -> Appended | None:
         """The same creator asks for the same chat again."""
         row = self._connection.execute("SELECT request FROM chats WHERE no = ?", (at.no,)).fetchone()
         if event.chat_data is None or at.head.created_by != event.by or row[0] != event.chat_data.request:
             return None
         return Appended(1, at.head.created_at, crypto.CHAIN_START, duplicate=True)
 
-    def _create(self, event: NewEvent) -> _Place:
+    def _taken(self, no: int, event: NewEvent) -> Appended | None:
+        """The answer to an event whose entry or share has its place already."""
+        n, epoch = event.entry.n if event.entry else None, event.share.epoch if event.share else None
+        if not sequence.same_again(event, *hashes_at(self._connection, no, n, epoch)):
+            return None
+        if event.entry:
+            (seq,) = self._connection.execute(
+                "SELECT seq FROM entries WHERE chat = ? AND n = ?", (no, n)
+            ).fetchone()
+        else:
+            (seq,) = self._connection.execute(
+                "SELECT opened_seq FROM epochs WHERE chat = ? AND number = ?", (no, epoch)
+            ).fetchone()
+        (at,) = self._connection.execute(
+            "SELECT received_at FROM items WHERE place = ?", (place(no, seq),)
+        ).fetchone()
+        return Appended(seq, at, chain_at(self._connection, no, seq - 1), duplicate=True)
+
+    def _create(self, event: NewEvent) -> Place:
         assert event.chat_data is not None  # `create` brings it
         name, key_mode = event.chat_data.name, event.chat_data.key_mode
         cursor = self._connection.execute(
@@ -206,10 +240,10 @@ class _Batch:
             " VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)",
             (event.chat, name, key_mode, event.by, self._at, event.chat_data.request),
         )
-        at = self.places[event.chat] = _Place(cursor.lastrowid or 0, sequence.new_head(event, self._at))
+        at = self.places[event.chat] = Place(cursor.lastrowid or 0, sequence.new_head(event, self._at))
         return at
 
-    def _store_change(self, at: _Place, event: NewEvent, were: Mapping[str, Member]) -> None:
+    def _store_change(self, at: Place, event: NewEvent, were: Mapping[str, Member]) -> None:
         head, execute = at.head, self._connection.execute
         execute(
             "UPDATE chats SET name = ?, epoch = ?, opened_seq = ?, opened_at = ? WHERE no = ?",
@@ -225,18 +259,33 @@ class _Batch:
             "UPDATE people SET left_seq = ? WHERE chat = ? AND username = ?",
             [(head.last_seq, at.no, name) for name in were if name not in head.members],
         )
+        if event.entry is not None:
+            entry = event.entry
+            execute(
+                "INSERT INTO entries (chat, n, seq, hash, protected, signature) VALUES (?, ?, ?, ?, ?, ?)",
+                (at.no, entry.n, head.last_seq, entry.hash, entry.protected, entry.signature),
+            )
         if event.epoch is not None:
-            self._store_epoch(at, event.epoch.wraps)
+            self._store_epoch(at, event.epoch.wraps, event.share)
 
-    def _store_epoch(self, at: _Place, wraps: Mapping[str, Wrap]) -> None:
+    def _store_epoch(self, at: Place, wraps: Mapping[str, Wrap], share: Share | None) -> None:
         head = at.head
         self._connection.execute(
             "INSERT INTO epochs (chat, number, opened_seq, opened_at, members) VALUES (?, ?, ?, ?, ?)",
-            (at.no, head.epoch, head.opened_seq, head.opened_at, orjson.dumps(sorted(wraps)).decode()),
+            (at.no, head.epoch, head.opened_seq, head.opened_at, orjson.dumps(sorted(head.members)).decode()),
         )
+        if share is not None:
+            self._connection.execute(
+                "INSERT INTO shares (chat, epoch, hash, protected, signature) VALUES (?, ?, ?, ?, ?)",
+                (at.no, head.epoch, share.hash, share.protected, share.signature),
+            )
+        client = share.wraps if share else {}
         self._connection.executemany(
-            "INSERT INTO wraps (chat, epoch, username, kid, wrapped) VALUES (?, ?, ?, ?, ?)",
-            [(at.no, head.epoch, name, wrap.kid, wrap.wrapped) for name, wrap in wraps.items()],
+            "INSERT INTO wraps (chat, epoch, username, kid, wrapped, client_wrapped) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (at.no, head.epoch, name, wrap.kid, wrap.wrapped, client.get(name))
+                for name, wrap in wraps.items()
+            ],
         )
 
     # -------------------------------------------------------- marks
@@ -255,13 +304,13 @@ class _Batch:
 
     # -------------------------------------------------------- places
 
-    def _place(self, chat: str) -> _Place | None:
+    def _place(self, chat: str) -> Place | None:
         at = self.places.get(chat)
         if at is None:
             kept = self._kept.get(chat) or load_place(self._connection, chat)
             if kept is None:
                 return None
-            at = self.places[chat] = _Place(kept.no, kept.head.copy())
+            at = self.places[chat] = Place(kept.no, kept.head.copy())
         return at
 
     def _flush(self) -> None:
@@ -276,67 +325,6 @@ class _Batch:
 def _insert(rows: int) -> str:
     """Rows come in powers of two, so that these statements are few and stay prepared."""
     return f"INSERT INTO items ({ITEM}) VALUES " + ",".join([f"({','.join('?' * COLUMNS)})"] * rows)
-
-
-def load_place(connection: sqlite3.Connection, chat: str) -> _Place | None:
-    """A chat's head as it is stored."""
-    row = connection.execute(
-        "SELECT no, name, key_mode, created_by, created_at, epoch, opened_seq, opened_at FROM chats WHERE id = ?",
-        (chat,),
-    ).fetchone()
-    if row is None:
-        return None
-    no, name, key_mode, created_by, created_at, epoch, opened_seq, opened_at = row
-    (last,) = connection.execute(
-        "SELECT max(place) FROM items WHERE place BETWEEN ? AND ?", (place(no, 0), place(no + 1, 0) - 1)
-    ).fetchone()
-    last_seq = last - place(no, 0)
-    members = {
-        username: Member(role, joined_seq, keys, orjson.loads(signing))
-        for username, role, joined_seq, keys, signing in connection.execute(
-            "SELECT people.username, role, joined_seq, keys, signing FROM people"
-            " JOIN bundles ON bundles.hash = keys WHERE chat = ? AND left_seq IS NULL",
-            (no,),
-        )
-    }
-    chain = chain_at(connection, no, last_seq)
-    return _Place(
-        no,
-        Head(
-            chat,
-            name,
-            key_mode,
-            created_by,
-            created_at,
-            last_seq,
-            chain,
-            epoch,
-            opened_seq,
-            opened_at,
-            members,
-        ),
-    )
-
-
-def chain_at(connection: sqlite3.Connection, no: int, seq: int) -> bytes:
-    """c_seq of the chat numbered `no`; `not_found` if it has no such item."""
-    if seq == 0:
-        return crypto.CHAIN_START
-    row = connection.execute("SELECT chain FROM items WHERE place = ?", (place(no, seq),)).fetchone()
-    if row is None:
-        raise ChatSecError("not_found")
-    return bytes(row[0])
-
-
-def current_keys(connection: sqlite3.Connection, usernames: Mapping[str, Any]) -> dict[str, str]:
-    """username → hash of the current bundle."""
-    marks = ",".join("?" * len(usernames))
-    return dict(
-        connection.execute(
-            f"SELECT username, keys_hash FROM users WHERE username IN ({marks})",
-            list(usernames),
-        ).fetchall()
-    )
 
 
 def _id_bytes(uuid: str) -> bytes:

@@ -27,9 +27,9 @@ from chatsec.storage.sqlite import FILE, claim
 from chatsec.storage.sqlite.accounts import SELECT, account_of, dump
 from chatsec.storage.sqlite.database import connect, migrate, schema
 from chatsec.storage.sqlite.files import DiskFiles
+from chatsec.storage.sqlite.heads import load_place, place
 from chatsec.storage.sqlite.keys import SELECT as BUNDLES
 from chatsec.storage.sqlite.keys import bundle_of, insert_bundle
-from chatsec.storage.sqlite.log import load_place, place
 from chatsec.storage.transfer import Entry, TransferError, sync_folder
 
 T = TypeVar("T")
