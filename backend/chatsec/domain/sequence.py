@@ -221,7 +221,10 @@ def new_head(event: NewEvent, at: int) -> Head:
     """Before the first item of the chat that `event`, a `create`, makes."""
     assert event.chat_data is not None  # `create` brings it
     made = event.chat_data
-    return Head(event.chat, made.name, made.key_mode, event.by, at, 0, crypto.CHAIN_START, 0, 0, at)
+    state = combined.START if made.key_mode == "combined" else None
+    return Head(
+        event.chat, made.name, made.key_mode, event.by, at, 0, crypto.CHAIN_START, 0, 0, at, combined=state
+    )
 
 
 def advance(head: Head, item_hash: bytes) -> None:
