@@ -275,6 +275,7 @@ def _services(
         epochs=EpochService(storage.keys, offload, random),
         publisher=gateway,
         limits=limits,
+        offload=offload,
         erased=attachment_service.forget,
     )
     session_service = SessionService(storage=storage, tokens=tokens, clock=clock, publisher=gateway)

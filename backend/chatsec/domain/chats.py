@@ -1,7 +1,9 @@
 """Chats: making them, changing them, and opening the epochs that a change needs. Every change is an event of the sequence.
 
 An epoch's wraps are made before the event is appended, and the log refuses them if the chat or a bundle has moved
-meanwhile; then they are made again. Refused here: key mode `combined`, people who do not exist or have no keys.
+meanwhile; then they are made again in `server` chats. In `combined` chats a member's client brings what moves the chat,
+an entry and a share: what moved meanwhile is theirs to see, so they are told. Refused here: people who do not exist or
+have no keys, and what has no place in a chat of that key mode.
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ from dataclasses import replace
 from functools import partial
 from weakref import WeakValueDictionary
 
-from chatsec.domain import sequence
+from chatsec import crypto
+from chatsec.domain import combined, sequence, signed
 from chatsec.domain.committer import Committer
 from chatsec.domain.epochs import EpochService
 from chatsec.domain.limits import Limits
-from chatsec.domain.models import MAX_MEMBERS, Appended, Chat, Epoch, NewChat, NewEvent
-from chatsec.domain.ports import Publisher, Storage
+from chatsec.domain.lines import Line, Lines, line_of, lines_of
+from chatsec.domain.models import MAX_MEMBERS, Appended, Chat, Epoch, Head, Json, NewChat, NewEvent
+from chatsec.domain.ports import Offload, Publisher, Storage
 from chatsec.errors import ChatSecError, invalid
 
 TRIES = 8  # of a change whose chat moves under it
+SHUTS_OUT = frozenset({"leave", "remove", "retire"})  # is never too often
 Due = tuple[int, Iterable[str]] | None
 """An epoch's number and whom it is wrapped for."""
 
@@ -37,6 +42,7 @@ class ChatService:
         epochs: EpochService,
         publisher: Publisher,
         limits: Limits,
+        offload: Offload,
         erased: Callable[[list[str]], None],
     ) -> None:
         self._storage = storage
@@ -44,6 +50,7 @@ class ChatService:
         self._epochs = epochs
         self._publisher = publisher
         self._limits = limits
+        self._offload = offload
         self._erased = erased
         # Who opens an epoch of a chat waits for who is at it: many at once would only spoil each other's wraps.
         self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
@@ -74,10 +81,15 @@ class ChatService:
         self.get(username, chat)
         return self._storage.chats.people(chat)
 
+    def membership(self, username: str, chat: str, after: int, limit: int) -> list[tuple[str, str]]:
+        """(protected, signature) of the log's entries above n `after`, ascending; a `server` chat has none."""
+        self.get(username, chat)
+        return self._storage.chats.membership(chat, after, limit)
+
     # -------------------------------------------------------- changing
 
     def create(self, by: str, chat: str, members: Iterable[str], name: str | None) -> tuple[Chat, bool]:
-        """The chat, and whether it is new: the same id, creator and request again give the same chat."""
+        """A `server` chat, and whether it is new: the same id, creator and request again give the same chat."""
         usernames = tuple(sorted({by, *members}))
         if len(usernames) > MAX_MEMBERS:
             raise invalid("members", f"a chat has at most {MAX_MEMBERS} members")
@@ -91,20 +103,75 @@ class ChatService:
             self._take_out_ended(usernames)
         return self.get(by, chat), not placed.duplicate
 
-    def change(self, event: NewEvent) -> Chat | None:
+    def create_combined(
+        self,
+        by: str,
+        chat: str,
+        members: Iterable[str],
+        name: str | None,
+        membership: Json | None,
+        client_share: Json | None,
+    ) -> tuple[Chat, bool]:
+        """As `create`; the same entry again gives the same chat. Refuses as `membership.judge` does."""
+        usernames = tuple(sorted({by, *members}))
+        event = self._read(NewEvent(chat, "create", by, usernames, name=name), membership, client_share)
+        if event.entry is None:
+            raise invalid("membership", "missing")
+        made = NewChat(name, "combined", crypto.b64u_decode(event.entry.hash))
+        event = replace(event, chat_data=made)
+        head = self._storage.chats.head(chat)
+        placed = None
+        if head is None or not (head.created_by == by and self._is_taken(event)):
+            self._require_next(None, event)
+            placed = self._append_combined(event)
+        new = placed is not None and not placed.duplicate
+        if new:
+            self._take_out_ended(usernames)
+        return self.get(by, chat), new
+
+    def change(
+        self, event: NewEvent, membership: Json | None = None, client_share: Json | None = None
+    ) -> Chat | None:
         """One change by a member: the chat after it as they see it, None if it took them out.
 
-        `not_found`, `forbidden`, `last_owner`, `invalid`, `member_without_keys`, `rate_limited`.
+        `membership` and `client_share` are the entry and the share as they came. `not_found`, `forbidden`, `last_owner`,
+        `invalid`, `member_without_keys`, `rate_limited`; in `combined` chats as `membership.judge` refuses.
         """
+        head = self._storage.chats.head(event.chat)
+        if head is None:
+            raise ChatSecError("not_found")
+        if head.combined is not None:
+            self._change_combined(head, event, membership, client_share)
+        else:
+            self._change_server(head, event, membership is not None or client_share is not None)
+        return self._storage.chats.get(event.chat, event.by)
+
+    def _change_server(self, head: Head, event: NewEvent, signs: bool) -> None:
+        if event.by in head.members and (signs or event.kind in ("keys", "retire")):
+            raise invalid("kind" if not signs else "membership", "has no place in a `server` chat")
         if event.kind == "add":
             self._require_people("usernames", event.usernames)
         self._judge(event)
-        if event.kind not in ("leave", "remove"):  # shutting someone out is never too often
+        if event.kind not in SHUTS_OUT:
             self._limits.take("epoch" if event.kind in sequence.OPENS_EPOCH else "change", event.by)
         self._append(event)
         if event.kind == "add":
             self._take_out_ended(event.usernames)
-        return self._storage.chats.get(event.chat, event.by)
+
+    def _change_combined(
+        self, head: Head, event: NewEvent, membership: Json | None, client_share: Json | None
+    ) -> None:
+        try:
+            event = self._read(event, membership, client_share)
+        except ChatSecError as error:
+            raise error if event.by in head.members else ChatSecError("not_found") from error
+        if self._is_taken(event):
+            return
+        if event.by in head.members:
+            self._require_next(head, event)
+        self._append_combined(event)
+        if event.kind == "add":
+            self._take_out_ended(event.usernames)
 
     def erase(self, by: str, chat: str) -> None:
         """By an owner: the chat is gone for everyone."""
@@ -145,6 +212,8 @@ class ChatService:
         while page := self._storage.chats.page(username, after, 200):
             for chat in page:
                 others = [member for member in chat.members if member.username != username]
+                if chat.key_mode == "combined":  # whoever retires them becomes an owner
+                    continue
                 if others and not any(member.role == "owner" for member in others):
                     raise ChatSecError("last_owner", f"name another owner of chat {chat.id} first")
             after = page[-1].id
@@ -154,8 +223,8 @@ class ChatService:
 
         def due() -> Due:
             head = self._storage.chats.head(chat)
-            if head is None or head.epoch != epoch:
-                raise ChatSecError("not_found", "an epoch was opened meanwhile")
+            if head is None or head.epoch != epoch or head.combined is not None:
+                raise ChatSecError("not_found", "an epoch was opened meanwhile, or is a client's to open")
             return epoch + 1, head.members
 
         try:
@@ -163,6 +232,57 @@ class ChatService:
         except ChatSecError as error:
             if error.code != "not_found":
                 raise
+
+    # -------------------------------------------------------- how: `combined` chats
+
+    def _read(self, event: NewEvent, membership: Json | None, client_share: Json | None) -> NewEvent:
+        """The event with its entry and share, judged for what can be seen in them alone."""
+        if membership is None and client_share is None:
+            return event
+        line = line_of(self._storage.keys.history(event.by, 0))
+        return self._offload.run(_read_signed, event, membership, client_share, line)
+
+    def _is_taken(self, event: NewEvent) -> bool:
+        """Whether the same request was taken before, of former members too."""
+        if event.entry is None and event.share is None:
+            return False
+        n = event.entry.n if event.entry else None
+        epoch = event.share.epoch if event.share else None
+        return sequence.same_again(event, *self._storage.chats.taken(event.chat, n, epoch))
+
+    def _require_next(self, head: Head | None, event: NewEvent) -> None:
+        """The next entry of the log, about people who can be members."""
+        last = head.combined.log.n if head and head.combined else 0
+        if event.entry is not None and event.entry.n != last + 1:
+            raise ChatSecError("membership_conflict", n=last)
+        if event.kind in ("create", "add"):
+            self._require_people("members" if event.kind == "create" else "usernames", event.usernames)
+            with_keys = self._storage.keys.current(event.usernames)
+            if without := [name for name in event.usernames if name not in with_keys]:
+                raise ChatSecError("member_without_keys", usernames=without)
+
+    def _append_combined(self, event: NewEvent) -> Appended:
+        """Judged before any key is made for it, then in the log. S_e is wrapped for the share's recipients, again if a
+        bundle moved while it was: then the judge says so, if the share is wrong by it."""
+        with self._turns.setdefault(event.chat, threading.Lock()):
+            self._take(event, self._judge(event))
+            if event.share is None:
+                return self._commit(event)
+            for _ in range(TRIES):
+                opened = self._epochs.open(event.chat, event.share.epoch, event.share.recipients)
+                if combined.wraps_fit(event.share, opened):
+                    return self._commit(replace(event, epoch=opened))
+                self._judge(event)
+        raise ChatSecError("unavailable", "the chat changes too fast")
+
+    def _take(self, event: NewEvent, head: Head | None) -> None:
+        """What is due, or shuts somebody out, is never too often."""
+        if event.kind in SHUTS_OUT or (event.share and head and sequence.is_share_due(head)):
+            return
+        self._limits.take("epoch" if event.share else "change", event.by)
+
+    def _lines(self, usernames: Iterable[str]) -> Lines:
+        return lines_of(self._storage.keys.bundles(usernames))
 
     # -------------------------------------------------------- how
 
@@ -178,11 +298,13 @@ class ChatService:
             if account.ended_at is not None:
                 self.catch_up(name)
 
-    def _judge(self, event: NewEvent) -> None:
-        """Refuses what the log would refuse before any key is made for it."""
-        refused = sequence.judge_event(self._storage.chats.head(event.chat), event, dict)
-        if refused:
+    def _judge(self, event: NewEvent) -> Head | None:
+        """Refuses what the log would refuse before any key is made for it; answers the head by which it did not."""
+        head = self._storage.chats.head(event.chat)
+        lines = lambda: self._lines(sequence.concerned(head, event))  # noqa: E731
+        if refused := sequence.judge_event(head, event, dict, lines):
             raise refused
+        return head
 
     def _append(self, event: NewEvent, epoch: Callable[[], Due] | None = None) -> Appended:
         """Appends the event, with a fresh epoch where its kind opens one, again while the chat moves under it.
@@ -215,6 +337,8 @@ class ChatService:
         head = self._storage.chats.head(event.chat)
         if head is None or (event.by and event.by not in head.members):
             raise ChatSecError("not_found")
+        if head.combined is not None:  # a member's client opens it
+            return None
         return head.epoch + 1, sequence.members_after(head, event)
 
     def _publish(self, event: NewEvent, placed: Appended) -> None:
@@ -235,3 +359,12 @@ class ChatService:
         with self._telling:
             self._publisher.chat_removed(chat, members)
         self._erased(files)
+
+
+def _read_signed(event: NewEvent, membership: Json | None, client_share: Json | None, line: Line) -> NewEvent:
+    entry = share = None
+    if membership is not None:
+        entry = signed.read_entry(membership, event.chat, event.by, line)
+    if client_share is not None:
+        share = signed.read_share(client_share, event.chat, event.by, line)
+    return replace(event, entry=entry, share=share)

@@ -86,6 +86,7 @@ class KeyService:
     def announce(self, bundle: Bundle) -> None:
         """Tells everyone concerned and opens the epochs due; again after a crash in between does no harm."""
         username = bundle.username
+        self._storage.log.keys_changed(username)
         self._publisher.keys(username, bundle.version, self._storage.chats.peers(username) | {username})
         self._on_new_bundle(username)
 

@@ -63,6 +63,14 @@ def line_of(bundles: Iterable[Bundle]) -> Line:
     return Line(tuple(_link(bundle) for bundle in sorted(bundles, key=lambda bundle: bundle.version)))
 
 
+def lines_of(bundles: Iterable[Bundle]) -> Lines:
+    """The lines that these stored bundles make, whoever's they are."""
+    by_name: dict[str, list[Bundle]] = {}
+    for bundle in bundles:
+        by_name.setdefault(bundle.username, []).append(bundle)
+    return {username: line_of(theirs) for username, theirs in by_name.items()}
+
+
 def _link(bundle: Bundle) -> Link:
     keys = [(entry["alg"], crypto.b64u_decode(entry["spki"])) for entry in bundle.body["signing"]]
     signing = {crypto.kid(spki): (alg, spki) for alg, spki in keys}

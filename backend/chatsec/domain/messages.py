@@ -130,10 +130,17 @@ class MessageService:
         }
 
 
+def _size(epoch: Epoch) -> int:
+    """Bytes of its JSON, about."""
+    share = epoch.client_share
+    signed = EPOCH_BYTES + len(share.protected) + len(share.signature) if share else 0
+    return EPOCH_BYTES + 40 * len(epoch.members) + signed
+
+
 def _fit(items: list[Item], epochs: list[Epoch], from_start: bool) -> tuple[list[Item], list[Epoch]]:
     """As many of the items as fit a page, with their epochs; one at least."""
     room, kept = PAGE_BYTES, 0
-    opened = {epoch.opened_seq: EPOCH_BYTES + 40 * len(epoch.members) for epoch in epochs}
+    opened = {epoch.opened_seq: _size(epoch) for epoch in epochs}
     room -= max(opened.values())  # the epoch that holds at the far end of the page
     for item in items if from_start else reversed(items):
         room -= len(item.body) + ITEM_OVERHEAD + opened.get(item.seq, 0)

@@ -88,6 +88,9 @@ class KeyStore(Protocol):
     def history(self, username: str, after: int) -> list[Bundle]:
         """All bundles above version `after`, newest first."""
 
+    def bundles(self, usernames: Iterable[str]) -> list[Bundle]:
+        """All bundles of these people."""
+
 
 class SessionStore(Protocol):
     def create(self, session: Session) -> None: ...

@@ -10,9 +10,9 @@ from chatsec.domain.chats import ChatService
 from chatsec.domain.keys import KeyService
 from chatsec.domain.models import Json
 from chatsec.rest.guard import MIB, authenticated, body_limit, caller
-from chatsec.wire import Page, page
+from chatsec.wire import Page, page, page_of_large
 from chatsec.wire.chats import After, ChangeChat, CreateChat, EpochPage, chat_json, epoch_json
-from chatsec.wire.keys import history_json
+from chatsec.wire.keys import history_json, json_or_none
 
 Answer = tuple[Json, int] | tuple[str, int] | Json
 
@@ -25,8 +25,13 @@ def blueprint(chats: ChatService, keys: KeyService) -> APIBlueprint:
     @body_limit(MIB)
     @bp.input(CreateChat, arg_name="body")
     def create_chat(body: CreateChat) -> Answer:
-        """Make a chat with others; the session service makes its first key."""
-        chat, new = chats.create(caller().username, body.id or str(uuid4()), body.members, body.name)
+        """Make a chat with others; the session service makes its first key, in `combined` chats together with a client."""
+        by, chat_id = caller().username, body.chat_id() or str(uuid4())
+        if body.key_mode == "server":
+            chat, new = chats.create(by, chat_id, body.members, body.name)
+        else:
+            signs = json_or_none(body.membership), json_or_none(body.client_share)
+            chat, new = chats.create_combined(by, chat_id, body.members, body.name, *signs)
         return chat_json(chat), 201 if new else 200
 
     @bp.get("")
@@ -55,8 +60,9 @@ def blueprint(chats: ChatService, keys: KeyService) -> APIBlueprint:
     @body_limit(MIB)
     @bp.input(ChangeChat, arg_name="body")
     def change_chat(chat_id: str, body: ChangeChat) -> Answer:
-        """Change a chat: add, remove, leave, role, rename, rekey."""
-        chat = chats.change(body.event(chat_id, caller().username))
+        """Change a chat: add, remove, leave, role, rename, rekey, in `combined` chats also keys and retire."""
+        signs = json_or_none(body.membership), json_or_none(body.client_share)
+        chat = chats.change(body.event(chat_id, caller().username), *signs)
         return ("", 204) if chat is None else chat_json(chat)
 
     @bp.get("/<chat_id>/membership")
@@ -64,8 +70,13 @@ def blueprint(chats: ChatService, keys: KeyService) -> APIBlueprint:
     @bp.input(After, location="query", arg_name="query")
     def list_membership(chat_id: str, query: After) -> Answer:
         """The signed membership log; a `server` chat has none."""
-        chats.get(caller().username, chat_id)
-        return {"items": [], "next": None}
+        after = max(query.after, query.cursor)
+        found = chats.membership(caller().username, chat_id, after, query.limit + 1)
+        entries = [
+            {"n": n, "protected": protected, "signature": signature}
+            for n, (protected, signature) in enumerate(found, after + 1)
+        ]
+        return page_of_large(entries, query.limit, lambda entry: entry["n"])
 
     @bp.get("/<chat_id>/epochs")
     @authenticated
@@ -73,7 +84,9 @@ def blueprint(chats: ChatService, keys: KeyService) -> APIBlueprint:
     def list_epochs(chat_id: str, query: EpochPage) -> Answer:
         """My epochs of a chat, with my wraps."""
         found = chats.epochs(caller().username, chat_id, query.cursor, query.limit + 1)
-        return page([epoch_json(epoch) for epoch in found], query.limit, "number")
+        return page_of_large(
+            [epoch_json(epoch) for epoch in found], query.limit, lambda epoch: epoch["number"]
+        )
 
     @bp.get("/<chat_id>/keys")
     @authenticated

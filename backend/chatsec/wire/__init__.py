@@ -8,8 +8,10 @@ A model is built with `parse`; what does not fit is `invalid` with `errors: [{fi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
+import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from chatsec.crypto import b64u_decode
@@ -18,6 +20,7 @@ from chatsec.errors import ChatSecError
 
 MAX_NUMBER = 2**53 - 1
 MAX_PAGE = 200
+PAGE_BYTES = 1 << 20
 USERNAME = r"[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 MAX_ERRORS, MAX_FIELD = 20, 100  # of one answer: a huge body must not make a huge problem
@@ -197,6 +200,17 @@ def page(items: list[Json], limit: int, cursor: str) -> Json:
     """`{items, next}` from up to limit + 1 items; `cursor` names the field by which the list goes on."""
     more = len(items) > limit
     return {"items": items[:limit], "next": items[limit - 1][cursor] if more else None}
+
+
+def page_of_large(items: list[Json], limit: int, cursor: Callable[[Json], int]) -> Json:
+    """As `page`, of things that may have tens of KB each: fewer where the answer would pass 1 MiB, one at least."""
+    room, shown = PAGE_BYTES, 0
+    for item in items[:limit]:
+        room -= len(orjson.dumps(item))
+        if room < 0 and shown:
+            break
+        shown += 1
+    return {"items": items[:shown], "next": cursor(items[shown - 1]) if len(items) > shown else None}
 
 
 def user(account: Account, status: str, last_seen: int | None) -> Json:

@@ -1,4 +1,4 @@
-"""Chats and epochs on the wire (protocol §6); in `server` chats there is no membership log and no client share."""
+"""Chats and epochs on the wire (protocol §6). Of an entry or a share only the outer form is judged here."""
 
 from __future__ import annotations
 
@@ -6,36 +6,62 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chatsec.domain.models import MAX_MEMBERS, Chat, Epoch, Json, NewEvent, timestamp
+from chatsec.domain.models import MAX_MEMBERS, Chat, ClientShare, Epoch, Json, NewEvent, timestamp
 from chatsec.errors import invalid
 from chatsec.wire import ChatName, Id, Limit, Model, Number, QueryNumber, Username
 
+ABOUT_PEOPLE = frozenset({"add", "remove", "role", "keys", "retire"})
 People = Annotated[list[Username], Field(max_length=MAX_MEMBERS)]
 
 
+class SignedObject(Model):
+    """A membership entry: what is in it is read by `domain.signed`."""
+
+    protected: str
+    signature: str
+
+
+class ClientShareBody(SignedObject):
+    """A share with C wrapped for each of its recipients."""
+
+    wraps: dict[str, str]
+
+
 class CreateChat(Model):
+    """A chat; in key mode `combined` with `id`, the log's first entry and a share."""
+
     id: Id | None = None
     members: People
     name: ChatName | None = None
-    key_mode: Literal["server"] = "server"
-    membership: None = None
-    client_share: None = None
+    key_mode: Literal["server", "combined"] = "server"
+    membership: SignedObject | None = None
+    client_share: ClientShareBody | None = None
+
+    def chat_id(self) -> str | None:
+        """As given; `invalid` where the fields are not those of its key mode."""
+        signs = {"membership": self.membership, "client_share": self.client_share}
+        if self.key_mode == "combined":
+            if missing := [name for name, value in {"id": self.id, **signs}.items() if value is None]:
+                raise invalid(missing[0], "missing")
+        elif given := [name for name, value in signs.items() if value is not None]:
+            raise invalid(given[0], "has no place in a `server` chat")
+        return self.id
 
 
 class ChangeChat(Model):
     """One change of a chat; which of the fields belong to which kind is judged by `event`."""
 
-    kind: Literal["add", "remove", "leave", "role", "rename", "rekey"]
+    kind: Literal["add", "remove", "leave", "role", "rename", "keys", "retire", "rekey"]
     usernames: People | None = None
     role: Literal["owner", "member"] | None = None
     name: ChatName | None = None
-    membership: None = None
-    client_share: None = None
+    membership: SignedObject | None = None
+    client_share: ClientShareBody | None = None
 
     def event(self, chat: str, by: str) -> NewEvent:
         """The event asked for; `invalid` where its fields do not fit its kind."""
         named = tuple(sorted(set(self.usernames or ())))
-        if self.kind in ("add", "remove", "role"):
+        if self.kind in ABOUT_PEOPLE:
             if not named:
                 raise invalid("usernames", f"`{self.kind}` needs whom it is about")
         elif named and named != (by,):
@@ -46,14 +72,16 @@ class ChangeChat(Model):
             raise invalid("role", f"`{self.kind}` gives no role")
         if self.name is not None and self.kind != "rename":
             raise invalid("name", f"`{self.kind}` gives no name")
-        usernames = (by,) if self.kind == "leave" else named if self.kind in ("add", "remove", "role") else ()
+        usernames = (by,) if self.kind == "leave" else named if self.kind in ABOUT_PEOPLE else ()
         return NewEvent(chat, self.kind, by, usernames, role=self.role, name=self.name)
 
 
 class After(Model):
-    """The query of a list that goes on by number."""
+    """The query of the membership log: entries above n `after`; `cursor` goes on from the last one seen."""
 
     after: QueryNumber = 0
+    limit: Limit = 50
+    cursor: QueryNumber = 0
 
 
 class EpochPage(Model):
@@ -75,8 +103,14 @@ def epoch_json(epoch: Epoch) -> Json:
         "members": epoch.members,
         "kid": epoch.kid,
         "wrapped": epoch.wrapped,
-        "client_share": None,
+        "client_share": client_share_json(epoch.client_share),
     }
+
+
+def client_share_json(share: ClientShare | None) -> Json | None:
+    if share is None:
+        return None
+    return {"protected": share.protected, "signature": share.signature, "wrapped": share.wrapped}
 
 
 def people_json(chat: Chat) -> Json:
@@ -105,9 +139,9 @@ def chat_json(chat: Chat, *, listed: bool = False, people: Json | None = None) -
         "key_mode": chat.key_mode,
         "created_by": chat.created_by,
         "created_at": timestamp(chat.created_at),
-        "membership": None,
+        "membership": dict(zip(("n", "hash"), chat.membership, strict=True)) if chat.membership else None,
         "epoch": {key: epoch[key] for key in ("number", "opened_seq")} if listed else epoch,
-        "share_due": False,
+        "share_due": chat.share_due,
         "first_seq": chat.first_seq,
         "last_seq": chat.last_seq,
         **(people or people_json(chat)),

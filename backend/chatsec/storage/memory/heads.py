@@ -26,11 +26,11 @@ def fold(data: MemoryData, table: ChatTable, head: Head | None) -> Head | None:
         head = sequence.follow(head, event_of(table, item), item.received_at, item.seq, item.chain)
     if head is not None and head.combined is not None:
         current = {name: data.accounts[name].keys_hash for name in head.members}
-        sequence.see_bundles(head, lines_of(data, sequence.moved(head, current)))
+        sequence.see_bundles(head, lines_in(data, sequence.moved(head, current)))
     return head
 
 
-def lines_of(data: MemoryData, usernames: Iterable[str]) -> Lines:
+def lines_in(data: MemoryData, usernames: Iterable[str]) -> Lines:
     """The lines of those of them who have a bundle."""
     return {name: line_of(data.bundles[name]) for name in usernames if data.bundles.get(name)}
 

@@ -21,3 +21,7 @@ class MemoryKeys:
     def history(self, username: str, after: int) -> list[Bundle]:
         with self._handle.step() as data:
             return [bundle for bundle in reversed(data.bundles.get(username, [])) if bundle.version > after]
+
+    def bundles(self, usernames: Iterable[str]) -> list[Bundle]:
+        with self._handle.step() as data:
+            return [bundle for name in usernames for bundle in data.bundles.get(name, [])]

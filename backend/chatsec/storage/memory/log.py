@@ -22,7 +22,7 @@ from chatsec.domain.lines import Lines
 from chatsec.domain.models import Appended, Head, Mark, NewEvent, NewMessage
 from chatsec.errors import ChatSecError
 from chatsec.storage.memory.data import ChatTable, Handle, StoredItem
-from chatsec.storage.memory.heads import fold, head_of, lines_of
+from chatsec.storage.memory.heads import fold, head_of, lines_in
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class MemoryLog:
 
     def _lines(self, usernames: Iterable[str]) -> Lines:
         with self._handle.step() as data:
-            return lines_of(data, usernames)
+            return lines_in(data, usernames)
 
     def _insert(self, chat: str, kept: _Kept, head: Head, stored: StoredItem) -> _Insert:
         table = kept.table

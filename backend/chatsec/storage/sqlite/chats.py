@@ -8,7 +8,7 @@ import orjson
 
 from chatsec.domain.models import EPOCH_MESSAGES, Chat, ChatMember, ClientShare, Epoch, Head, Item, Mark
 from chatsec.storage.sqlite.database import Database
-from chatsec.storage.sqlite.heads import chain_at, hashes_at, lines_of, load_place, place
+from chatsec.storage.sqlite.heads import chain_at, hashes_at, lines_in, load_place, place
 from chatsec.storage.sqlite.log import SqliteLog
 
 NO = "(SELECT no FROM chats WHERE id = ?)"
@@ -244,7 +244,7 @@ def _has_newer_bundle(connection: sqlite3.Connection, no: int) -> bool:
         " WHERE chat = ? AND left_seq IS NULL AND keys NOT IN ('', keys_hash)",
         (no,),
     ).fetchall()
-    lines = lines_of(connection, (name for name, _ in moved))
+    lines = lines_in(connection, (name for name, _ in moved))
     return any(lines[name].confirmed(keys) for name, keys in moved)
 
 

@@ -6,7 +6,6 @@ A `combined` chat's log head and share are read from the entry and the share the
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -14,12 +13,11 @@ import orjson
 
 from chatsec import crypto
 from chatsec.domain import combined, sequence
-from chatsec.domain.lines import Lines, line_of
-from chatsec.domain.models import Bundle, Head, Member, ShareHead, State
+from chatsec.domain.lines import Lines, lines_of
+from chatsec.domain.models import Head, Member, ShareHead, State
 from chatsec.domain.signed import stored_entry, stored_share
 from chatsec.errors import ChatSecError
-from chatsec.storage.sqlite.keys import SELECT as BUNDLES
-from chatsec.storage.sqlite.keys import bundle_of
+from chatsec.storage.sqlite.keys import bundles_of
 
 SEQ_BITS = 31
 
@@ -66,7 +64,7 @@ def load_place(connection: sqlite3.Connection, chat: str) -> Place | None:
         head.combined = _state(connection, no, epoch, frozenset(members))
         head.share_due = combined.share_due(head.combined, {}, 0)
         current = current_keys(connection, members)
-        sequence.see_bundles(head, lines_of(connection, sequence.moved(head, current)))
+        sequence.see_bundles(head, lines_in(connection, sequence.moved(head, current)))
     return Place(no, head)
 
 
@@ -106,17 +104,10 @@ def current_keys(connection: sqlite3.Connection, usernames: Collection[str]) -> 
     )
 
 
-def lines_of(connection: sqlite3.Connection, usernames: Iterable[str]) -> Lines:
+def lines_in(connection: sqlite3.Connection, usernames: Iterable[str]) -> Lines:
     """The lines of these people, up to their current bundles."""
     wanted = sorted(usernames)
-    if not wanted:
-        return {}
-    found: dict[str, list[Bundle]] = defaultdict(list)
-    for row in connection.execute(
-        f"{BUNDLES} WHERE b.username IN (SELECT value FROM json_each(?))", (orjson.dumps(wanted).decode(),)
-    ):
-        found[row[0]].append(bundle_of(row))
-    return {username: line_of(bundles) for username, bundles in found.items()}
+    return lines_of(bundles_of(connection, wanted)) if wanted else {}
 
 
 def hashes_at(

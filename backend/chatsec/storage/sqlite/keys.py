@@ -45,6 +45,18 @@ class SqliteKeys:
 
         return self._database.read(read)
 
+    def bundles(self, usernames: Iterable[str]) -> list[Bundle]:
+        wanted = sorted(usernames)
+        return self._database.read(lambda connection: bundles_of(connection, wanted))
+
+
+def bundles_of(connection: sqlite3.Connection, usernames: list[str]) -> list[Bundle]:
+    """All bundles of these people."""
+    rows = connection.execute(
+        f"{SELECT} WHERE b.username IN (SELECT value FROM json_each(?))", (orjson.dumps(usernames).decode(),)
+    )
+    return [bundle_of(row) for row in rows]
+
 
 def insert_bundle(connection: sqlite3.Connection, bundle: Bundle) -> None:
     """Part of what accounts do in one transaction."""

@@ -26,7 +26,7 @@ from chatsec.storage.sqlite.heads import (
     chain_at,
     current_keys,
     hashes_at,
-    lines_of,
+    lines_in,
     load_place,
     place,
 )
@@ -190,7 +190,7 @@ class _Batch:
             head,
             event,
             lambda: current_keys(self._connection, wraps),
-            lambda: lines_of(self._connection, sequence.concerned(head, event)),
+            lambda: lines_in(self._connection, sequence.concerned(head, event)),
         )
         if refused:
             return (self._taken(at.no, event) if at and (event.entry or event.share) else None) or refused
