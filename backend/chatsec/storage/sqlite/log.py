@@ -18,7 +18,7 @@ import orjson
 
 from chatsec import crypto
 from chatsec.domain import sequence
-from chatsec.domain.models import Appended, Mark, Member, NewEvent, NewMessage, Share, Wrap
+from chatsec.domain.models import Appended, Entry, Mark, Member, NewEvent, NewMessage, Share, Wrap
 from chatsec.errors import ChatSecError
 from chatsec.storage.sqlite.database import Database
 from chatsec.storage.sqlite.heads import (
@@ -260,11 +260,7 @@ class _Batch:
             [(head.last_seq, at.no, name) for name in were if name not in head.members],
         )
         if event.entry is not None:
-            entry = event.entry
-            execute(
-                "INSERT INTO entries (chat, n, seq, hash, protected, signature) VALUES (?, ?, ?, ?, ?, ?)",
-                (at.no, entry.n, head.last_seq, entry.hash, entry.protected, entry.signature),
-            )
+            insert_entry(self._connection, at.no, head.last_seq, event.entry)
         if event.epoch is not None:
             self._store_epoch(at, event.epoch.wraps, event.share)
 
@@ -275,10 +271,7 @@ class _Batch:
             (at.no, head.epoch, head.opened_seq, head.opened_at, orjson.dumps(sorted(head.members)).decode()),
         )
         if share is not None:
-            self._connection.execute(
-                "INSERT INTO shares (chat, epoch, hash, protected, signature) VALUES (?, ?, ?, ?, ?)",
-                (at.no, head.epoch, share.hash, share.protected, share.signature),
-            )
+            insert_share(self._connection, at.no, share)
         client = share.wraps if share else {}
         self._connection.executemany(
             "INSERT INTO wraps (chat, epoch, username, kid, wrapped, client_wrapped) VALUES (?, ?, ?, ?, ?, ?)",
@@ -319,6 +312,22 @@ class _Batch:
             rows = 1 << (len(values) // COLUMNS).bit_length() - 1
             self._connection.execute(_insert(rows), values[: rows * COLUMNS])
             del values[: rows * COLUMNS]
+
+
+def insert_entry(connection: sqlite3.Connection, no: int, seq: int, entry: Entry) -> None:
+    """The entry of the log that the item with this seq names."""
+    connection.execute(
+        "INSERT INTO entries (chat, n, seq, hash, protected, signature) VALUES (?, ?, ?, ?, ?, ?)",
+        (no, entry.n, seq, entry.hash, entry.protected, entry.signature),
+    )
+
+
+def insert_share(connection: sqlite3.Connection, no: int, share: Share) -> None:
+    """The share of the epoch that it opens, wraps aside."""
+    connection.execute(
+        "INSERT INTO shares (chat, epoch, hash, protected, signature) VALUES (?, ?, ?, ?, ?)",
+        (no, share.epoch, share.hash, share.protected, share.signature),
+    )
 
 
 @cache
