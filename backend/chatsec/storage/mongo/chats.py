@@ -10,13 +10,13 @@ from bson import ObjectId
 from pymongo.cursor import Cursor
 
 from chatsec import crypto
-from chatsec.domain.models import Chat, ChatMember, Epoch, Head, Item, Mark
+from chatsec.domain import sequence
+from chatsec.domain.models import Chat, ChatMember, ClientShare, Epoch, Head, Item, Mark
 from chatsec.errors import ChatSecError
-from chatsec.storage.mongo import heads, items
+from chatsec.storage.mongo import heads, items, keys
 from chatsec.storage.mongo.database import Database, Doc, reaching
 from chatsec.storage.mongo.heads import Place
 
-PEOPLE = 500  # accounts asked for at once
 CHATS = 500  # chats that are looked at at once
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ class MongoChats:
             if len(docs) < limit:
                 break
             after = docs[-1]["chat"]
-        return [view[username] for view in self._views(found[:limit], username) if username in view]
+        views = self._views(found[:limit], username, listed=True)
+        return [view[username] for view in views if username in view]
 
     def views(self, chat: str) -> dict[str, Chat]:
         place = heads.find(self._db, chat)
@@ -50,7 +51,10 @@ class MongoChats:
 
     def head(self, chat: str) -> Head | None:
         place = heads.find(self._db, chat)
-        return place.head if place else None
+        if place is None:
+            return None
+        heads.see_bundles(self._db, [place])
+        return place.head
 
     @reaching
     def epochs(self, chat: str, username: str, low: int, high: int) -> list[Epoch]:
@@ -65,6 +69,29 @@ class MongoChats:
             for doc in opened
             if doc["_id"] in wraps
         ]
+
+    @reaching
+    def membership(self, chat: str, after: int, limit: int) -> list[tuple[str, str]]:
+        no = self._no(chat)
+        if no is None:
+            return []
+        found = self._db.items.find({"chat": no, "entry.n": {"$gt": after}}, {"entry": 1})
+        return [
+            (doc["entry"]["protected"], doc["entry"]["signature"])
+            for doc in found.sort("entry.n").limit(limit)
+        ]
+
+    @reaching
+    def taken(self, chat: str, n: int | None, epoch: int | None) -> tuple[str | None, str | None]:
+        no = self._no(chat)
+        if no is None:
+            return None, None
+        entry = items.by_entry(self._db, no, n, "event.log") if n is not None else None
+        share = items.opening(self._db, no, epoch, "event.share") if epoch is not None else None
+        return (
+            entry["event"]["log"] if entry else None,
+            share["event"].get("share") if share else None,
+        )
 
     @reaching
     def items(self, chat: str, low: int, high: int) -> list[Item]:
@@ -108,21 +135,22 @@ class MongoChats:
     def overdue(self, username: str | None = None) -> list[tuple[str, str]]:
         everywhere: Doc = {"chat": {"$exists": True}}
         found = self._db.chats.find(everywhere) if username is None else self._named(username)
-        wrapped: list[tuple[str, str, str]] = []
+        wrapped: list[tuple[str, str, str | None]] = []
         while docs := list(itertools.islice(found, CHATS)):
             wrapped += [
-                (place.chat, name, member.keys)
+                (place.chat, name, None if place.head.combined else member.keys)
                 for place in heads.caught_up_all(self._db, docs)
                 if place.head
                 for name, member in place.head.members.items()
                 if username in (None, name)
             ]
-        current: dict[str, str] = {}
-        names = sorted({name for _, name, _ in wrapped})
-        for at in range(0, len(names), PEOPLE):
-            living = {"_id": {"$in": names[at : at + PEOPLE]}, "ended_at": None}
-            current |= {doc["_id"]: doc["keys_hash"] for doc in self._db.users.find(living, {"keys_hash": 1})}
-        return [(chat, name) for chat, name, keys in wrapped if current.get(name) != keys]
+        people = keys.people(self._db, {name for _, name, _ in wrapped}, "keys_hash", "ended_at")
+        current = {name: doc["keys_hash"] for name, doc in people.items() if doc["ended_at"] is None}
+        return [
+            (chat, name)
+            for chat, name, under in wrapped
+            if name not in current or under not in (None, current[name])
+        ]
 
     @reaching
     def erase(self, chat: str) -> list[str]:
@@ -183,16 +211,18 @@ class MongoChats:
         ]
 
     @reaching
-    def _views(self, places: list[Place], only: str | None = None) -> list[dict[str, Chat]]:
-        """Chats as their members see them, or as `only` does; empty for one that was erased meanwhile."""
-        wraps = self._wraps([place.attempt for place in places if place.attempt], only)
+    def _views(
+        self, places: list[Place], only: str | None = None, listed: bool = False
+    ) -> list[dict[str, Chat]]:
+        """Chats as their members see them, or as `only` does; empty for one that was erased meanwhile. For lists, without
+        the shares."""
+        wraps = self._wraps([place.attempt for place in places if place.attempt], only, listed)
         marks = self._db.marks.find({"chat": {"$in": [place.no for place in places]}})
         marked = {(doc["chat"], doc["username"]): doc for doc in marks}
-        names = sorted({name for place in places if place.head for name in place.head.members})
-        shown: dict[str, str] = {}
-        for at in range(0, len(names), PEOPLE):
-            found = self._db.users.find({"_id": {"$in": names[at : at + PEOPLE]}}, {"display_name": 1})
-            shown |= {doc["_id"]: doc["display_name"] for doc in found}
+        names = {name for place in places if place.head for name in place.head.members}
+        people = keys.people(self._db, names, "display_name", "bundles")
+        heads.see_bundles(self._db, places, people)
+        shown = {name: doc["display_name"] for name, doc in people.items()}
         return [
             _view(place, place.head, shown, wraps[place.attempt], marked, only)
             if place.head and place.attempt in wraps
@@ -201,11 +231,13 @@ class MongoChats:
         ]
 
     @reaching
-    def _wraps(self, attempts: list[ObjectId], only: str | None) -> dict[ObjectId | None, Doc]:
-        """By attempt: `members`, and in `wraps` the ones of `only`, or all."""
-        wanted: Doc = {"members": 1}
+    def _wraps(
+        self, attempts: list[ObjectId], only: str | None, listed: bool = False
+    ) -> dict[ObjectId | None, Doc]:
+        """By attempt: `members`, in `wraps` the ones of `only`, or all, and `share` but for lists."""
+        wanted: Doc = {"members": 1} if listed else {"members": 1, "share": 1}
         if only is None:
-            wanted |= {"wraps.username": 1, "wraps.kid": 1, "wraps.wrapped": 1}
+            wanted |= {"wraps.username": 1, "wraps.kid": 1, "wraps.wrapped": 1, "wraps.client": 1}
         else:
             wanted["wraps"] = {"$elemMatch": {"username": {"$eq": only}}}
         return {doc["_id"]: doc for doc in self._db.wraps.find({"_id": {"$in": attempts}}, wanted)}
@@ -244,6 +276,8 @@ def _view(
             first_seq=member.joined_seq,
             last_seq=head.last_seq,
             marks=marks,
+            membership=(head.combined.log.n, head.combined.log.hash) if head.combined else None,
+            share_due=head.combined is not None and sequence.is_share_due(head),
         )
         for member in members
         if only in (None, member.username)
@@ -253,4 +287,7 @@ def _view(
 def _epoch(number: int, seq: int, at: int, wraps: Doc, username: str) -> Epoch:
     mine = next((one for one in wraps.get("wraps", ()) if one["username"] == username), None)
     kid, wrapped = (mine["kid"], mine["wrapped"]) if mine else (None, None)
-    return Epoch(number, seq, at, tuple(wraps["members"]), kid, wrapped)
+    share = None
+    if "share" in wraps:
+        share = ClientShare(**wraps["share"], wrapped=mine["client"] if mine else None)
+    return Epoch(number, seq, at, tuple(wraps["members"]), kid, wrapped, share)

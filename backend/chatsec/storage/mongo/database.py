@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError, Se
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from chatsec.domain.lines import Link
 from chatsec.errors import ChatSecError
 from chatsec.storage.mongo import indexes
 
@@ -104,6 +105,7 @@ class Database:
         self.hints = self.chats.with_options(write_concern=WriteConcern(w=1))
         self.transfer = database["transfer"]
         self._touched = database["touched"]
+        self.links: dict[str, Link] = {}  # what was read of bundles, by hash: see `keys`
 
     def surely(self, write: Callable[[], T]) -> T:
         """A write that may be made twice, made again while its outcome is not known. What was there already when it

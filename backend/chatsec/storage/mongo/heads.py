@@ -3,6 +3,11 @@
 A chat's document has the id of the chat in `chat`, and an `_id` of its own by which everything else of the chat is
 found: made anew under the same id it is another one. `named` is everyone who might be in it, so that lists find it.
 The snapshot is a hint: where a fold starts, never what judges.
+
+In `combined` chats two things do not follow from the items: whether a newer bundle makes a share due, and which keys it
+took from whom. `see_bundles` tells both to heads that were folded. Whoever keeps such a head looks at `keys_changed` of
+the chat's document, which counts the bundles that its people stored: it is read before the bundles are, so that none is
+missed.
 """
 
 from __future__ import annotations
@@ -15,9 +20,9 @@ from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from chatsec import crypto
-from chatsec.domain import sequence
-from chatsec.domain.models import Head, Member, NewEvent
-from chatsec.storage.mongo import items
+from chatsec.domain import combined, sequence
+from chatsec.domain.models import Head, LogHead, LogMember, Member, NewEvent, ShareHead, State
+from chatsec.storage.mongo import items, keys
 from chatsec.storage.mongo.database import Database, Doc, reaching
 
 WINDOW = 256  # items that are read in one go
@@ -31,7 +36,7 @@ class Place:
     """A chat: the `_id` of its document, and its fold. `head` is None before the first item.
 
     `people` is everyone the chat ever had, `attempt` the wraps of the current epoch, `event` the seq of the last event.
-    `last` is how far the snapshot goes, `changed` whether an event lies above it.
+    `last` is how far the snapshot goes, `changed` whether an event lies above it, `keys_changed` the one that was read.
     """
 
     no: ObjectId
@@ -42,6 +47,7 @@ class Place:
     event: int = 0
     last: int = 0
     changed: bool = False
+    keys_changed: int = 0
 
 
 def nothing(doc: Doc, before: bytes, head: Head) -> None:
@@ -142,6 +148,21 @@ def note(place: Place, head: Head, event: NewEvent | None, item: ObjectId) -> No
             place.attempt = item
 
 
+def see_bundles(database: Database, places: Iterable[Place], people: Mapping[str, Doc] | None = None) -> None:
+    """Tells the heads of `combined` chats which bundles are current; `people`: the members' documents with `bundles`, if
+    they were read."""
+    told = [place.head for place in places if place.head and place.head.combined]
+    if not told:
+        return
+    if people is None:
+        people = keys.people(database, {name for head in told for name in head.members}, "bundles")
+    current = {name: doc["bundles"][-1] for name, doc in people.items() if doc["bundles"]}
+    moved = [sequence.moved(head, current) for head in told]
+    lines = keys.lines_of(database, [people[name] for name in {name for some in moved for name in some}])
+    for head, names in zip(told, moved, strict=True):
+        sequence.see_bundles(head, {name: lines[name] for name in names})
+
+
 def move_snapshots(database: Database, places: list[Place]) -> None:
     """Brings forward the snapshots that are too far behind."""
     updates = []
@@ -166,10 +187,12 @@ def move_snapshots(database: Database, places: list[Place]) -> None:
 
 def place_of(doc: Doc) -> Place:
     """The snapshot."""
+    changed = doc.get("keys_changed", 0)
     if "state" not in doc:
-        return Place(doc["_id"], doc["chat"])
+        return Place(doc["_id"], doc["chat"], keys_changed=changed)
     state = doc["state"]
     members = {one["username"]: _member(one) for one in state["members"]}
+    standing = _combined_of(state, frozenset(members)) if "log" in state else None
     head = Head(
         doc["chat"],
         state["name"],
@@ -182,9 +205,13 @@ def place_of(doc: Doc) -> Place:
         state["opened_seq"],
         state["opened_at"],
         members,
+        standing,
+        combined.share_due(standing, {}, 0) if standing else False,
     )
     people = frozenset(state["people"])
-    return Place(doc["_id"], doc["chat"], head, people, state["attempt"], state["seq"], doc["last"])
+    place = Place(doc["_id"], doc["chat"], head, people, state["attempt"], state["seq"], doc["last"])
+    place.keys_changed = changed
+    return place
 
 
 def state_doc(place: Place, head: Head) -> Doc:
@@ -196,13 +223,42 @@ def state_doc(place: Place, head: Head) -> Doc:
             "role": one.role,
             "joined_seq": one.joined_seq,
             "keys": one.keys,
-            "signing": items.pairs(one),
+            "signing": items.pairs(one.signing),
         }
         for name, one in head.members.items()
     ]
     kept: Doc = {name: getattr(head, name) for name in fields}
     people = sorted(place.people)
-    return kept | {"seq": place.event, "members": members, "people": people, "attempt": place.attempt}
+    kept |= {"seq": place.event, "members": members, "people": people, "attempt": place.attempt}
+    return kept | (_combined_doc(head.combined) if head.combined else {})
+
+
+def _combined_doc(state: State) -> Doc:
+    """What the fold of a `combined` chat carries beside; its name is the log's."""
+    log, share = state.log, state.share
+    return {
+        "log": {
+            "n": log.n,
+            "hash": log.hash,
+            "members": [[name, one.role, one.keys] for name, one in log.members.items()],
+        },
+        "share": {
+            "hash": share.hash,
+            "recipients": items.pairs(share.recipients),
+            "excluded": sorted(share.excluded),
+        },
+    }
+
+
+def _combined_of(state: Doc, members: frozenset[str]) -> State:
+    log, share = state["log"], state["share"]
+    signed_for = {name: LogMember(role, keys) for name, role, keys in log["members"]}
+    return State(
+        state["epoch"],
+        members,
+        LogHead(log["n"], log["hash"], state["name"], signed_for),
+        ShareHead(share["hash"], dict(share["recipients"]), frozenset(share["excluded"])),
+    )
 
 
 def _member(doc: Doc) -> Member:

@@ -34,6 +34,9 @@ def make(database: Database[dict[str, Any]]) -> None:
                 partialFilterExpression=_where("id"),
             ),
             IndexModel([("chat", UP), ("opens", UP)], name="epochs", partialFilterExpression=_where("opens")),
+            IndexModel(
+                [("chat", UP), ("entry.n", UP)], name="entries", partialFilterExpression=_where("entry.n")
+            ),
         ],
         "wraps": [IndexModel([("chat", UP)], name="chat")],
         "marks": [IndexModel([("chat", UP), ("username", UP)], name="owners", unique=True)],

@@ -6,8 +6,13 @@ from collections.abc import Iterable
 
 import orjson
 
+from chatsec.domain.lines import Line, Lines, line_of
 from chatsec.domain.models import Bundle
 from chatsec.storage.mongo.database import Database, Doc, reaching
+
+PEOPLE = 500  # accounts asked for at once
+BUNDLES = 50  # read at once: a few milliseconds of work
+KEPT = 5_000  # links
 
 
 class MongoKeys:
@@ -30,8 +35,47 @@ class MongoKeys:
         found = self._load(user["bundles"][max(after, 0) :]) if user else []
         return sorted(found, key=lambda bundle: bundle.version, reverse=True)
 
+    @reaching
+    def bundles(self, usernames: Iterable[str]) -> list[Bundle]:
+        users = people(self._db, usernames, "bundles").values()
+        return self._load([one for user in users for one in user["bundles"]])
+
     def _load(self, hashes: list[str]) -> list[Bundle]:
-        return [bundle_of(doc) for doc in self._db.bundles.find({"_id": {"$in": hashes}})] if hashes else []
+        found: list[Bundle] = []
+        for at in range(0, len(hashes), BUNDLES):
+            some = self._db.bundles.find({"_id": {"$in": hashes[at : at + BUNDLES]}})
+            found += [bundle_of(doc) for doc in some]
+        return found
+
+
+@reaching
+def people(database: Database, names: Iterable[str], *fields: str) -> dict[str, Doc]:
+    """Some fields of the documents of those who exist, by username."""
+    wanted, found = sorted(set(names)), dict[str, Doc]()
+    for at in range(0, len(wanted), PEOPLE):
+        docs = database.users.find({"_id": {"$in": wanted[at : at + PEOPLE]}}, fields)
+        found |= {doc["_id"]: doc for doc in docs}
+    return found
+
+
+def lines(database: Database, names: Iterable[str]) -> Lines:
+    """The lines of these people as they are now; who has no bundle is left out."""
+    return lines_of(database, people(database, names, "bundles").values())
+
+
+@reaching
+def lines_of(database: Database, users: Iterable[Doc]) -> Lines:
+    """The same of people whose documents were read; bundles never change, so what was read of them is kept."""
+    hashes = {user["_id"]: user["bundles"] for user in users if user["bundles"]}
+    links = {one: database.links[one] for many in hashes.values() for one in many if one in database.links}
+    missing = [one for many in hashes.values() for one in many if one not in links]
+    for at in range(0, len(missing), BUNDLES):
+        for doc in database.bundles.find({"_id": {"$in": missing[at : at + BUNDLES]}}):
+            (links[doc["_id"]],) = line_of([bundle_of(doc)]).links
+    if len(database.links) + len(missing) > KEPT:
+        database.links.clear()
+    database.links.update((one, links[one]) for one in missing[-KEPT:])
+    return {name: Line(tuple(links[one] for one in many)) for name, many in hashes.items()}
 
 
 def write_bundle(database: Database, bundle: Bundle) -> None:

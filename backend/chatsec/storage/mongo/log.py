@@ -8,7 +8,12 @@ only once that item is there. A refusal counts only by a head that was read for 
 Each item keeps its `_id` through all attempts. When the outcome of an insert is not known, the sequence is looked at
 before anything is answered: what is found there is placed (and journaled once more), the rest is tried again. A message
 that was refused as `unavailable` may have its place all the same, and nobody was told of it. So when its sender tries
-again, and it is there, it is journaled once more and answered as placed just now, not as a duplicate.
+again, and it is there, it is journaled once more and answered as placed just now, not as a duplicate; so are events that
+can be told from one another (`again`).
+
+Whether a new bundle makes a share due, or takes a signing key away, is no item. Who stores one says so in the documents of
+the chats (`keys_changed`), which settling a batch looks at anyhow; then the kept head is read anew. So what another writer
+has in hand when a bundle is stored, and the first batch it then places in a chat, is still judged by the bundles before.
 """
 
 from __future__ import annotations
@@ -20,15 +25,16 @@ from dataclasses import dataclass
 
 import pymongo
 from bson import ObjectId
-from pymongo import ReturnDocument
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
 
 from chatsec import crypto
 from chatsec.domain import sequence
+from chatsec.domain.lines import Lines
 from chatsec.domain.models import Appended, Head, Mark, NewEvent, NewMessage
 from chatsec.domain.ports import Offload
 from chatsec.errors import ChatSecError
-from chatsec.storage.mongo import heads, items
+from chatsec.storage.mongo import again, heads, items, keys, marks
+from chatsec.storage.mongo.again import Known, known_by
 from chatsec.storage.mongo.database import CALL, TRIES, Database, Doc, out_of_reach, reaching
 from chatsec.storage.mongo.heads import Place
 
@@ -40,7 +46,6 @@ logger = logging.getLogger(__name__)
 
 Batch = Sequence[NewMessage | NewEvent | Mark]
 Result = Appended | Mark | ChatSecError
-Known = tuple[str, str, str]  # chat, sender, id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,15 @@ class MongoLog:
         found = self._db.chats.find_one({"chat": {"$eq": chat}}, {"_id": 1})
         return bool(found and items.by_id(self._db, found["_id"], sender, message_id, "_id"))
 
+    @reaching
+    def keys_changed(self, username: str) -> None:
+        theirs = {"named": {"$eq": username}, "state.key_mode": {"$ne": "server"}}
+        self._db.surely(lambda: self._db.chats.update_many(theirs, {"$inc": {"keys_changed": 1}}))
+        with self._lock:
+            for chat, place in list(self._kept.items()):
+                if place.head is None or username in place.head.members:
+                    del self._kept[chat]
+
 
 class _Append:
     """One batch on its way. `results` holds None for what has no answer yet."""
@@ -112,10 +126,9 @@ class _Append:
                     self._settle()
         except ChatSecError as failure:
             self._kept.clear()  # an insert may have been made, or not
+            left = (self._batch[index] for index in self._open())
             self._untold |= {
-                _known_by(item)
-                for index in self._open()
-                if isinstance(item := self._batch[index], NewMessage)
+                known for item in left if not isinstance(item, Mark) and (known := known_by(item))
             }
             if all(result is None or isinstance(result, ChatSecError) for result in self._results):
                 raise
@@ -160,7 +173,9 @@ class _Append:
     def _judge(self, head: Head | None, item: NewMessage | NewEvent) -> ChatSecError | None:
         if isinstance(item, NewMessage):
             return sequence.judge_message(head, item)
-        return sequence.judge_event(head, item, lambda: self._current_keys(item))
+        return sequence.judge_event(
+            head, item, lambda: self._current_keys(item), lambda: self._lines(head, item)
+        )
 
     @reaching
     def _current_keys(self, event: NewEvent) -> dict[str, str]:
@@ -171,6 +186,10 @@ class _Append:
             for doc in self._db.users.find({"_id": {"$in": wanted}}, {"keys_hash": 1})
         }
 
+    def _lines(self, head: Head | None, event: NewEvent) -> Lines:
+        """The same of a `combined` chat, where a share is due at once."""
+        return keys.lines(self._db, sequence.concerned(head, event))
+
     @reaching
     def _prepare(self, index: int, place: Place | None, event: NewEvent) -> Place:
         """What must be there before an event is: the chat, under the names of who comes in, and the epoch's wraps."""
@@ -180,7 +199,7 @@ class _Append:
                 place = self._kept[event.chat] = Place(no, event.chat)
         attempt = self._ids[index]
         if event.epoch is not None and attempt not in self._wrapped:
-            wraps = items.wraps_doc(attempt, place.no, event.epoch)
+            wraps = items.wraps_doc(attempt, place.no, event.epoch, event.share)
             self._db.surely(lambda: self._db.wraps.replace_one({"_id": attempt}, wraps, upsert=True))
             self._wrapped.add(attempt)
         return place
@@ -259,7 +278,10 @@ class _Append:
                 self._placed(index, place, before, head)
                 found.append(index)
 
+        last = place.event
         heads.catch_up(self._db, place, passed)
+        if place.event != last:
+            heads.see_bundles(self._db, [place])
         return found
 
     # -------------------------------------------------------- settling
@@ -273,8 +295,9 @@ class _Append:
         places = {place.no: place for place in self._used.values()}
         if not places:
             return
-        living = self._db.chats.find({"_id": {"$in": list(places)}, "chat": {"$exists": True}}, {"_id": 1})
-        gone = places.keys() - {doc["_id"] for doc in living}
+        wanted = {"_id": {"$in": list(places)}, "chat": {"$exists": True}}
+        living = {doc["_id"]: doc for doc in self._db.chats.find(wanted, {"keys_changed": 1})}
+        gone = places.keys() - living.keys()
         for no in gone:
             heads.purge(self._db, no)
             self._kept.pop(places[no].chat, None)
@@ -283,7 +306,15 @@ class _Append:
             del self._used[index]
             self._results[index], self._ids[index] = None, ObjectId()
         kept = [self._kept.get(place.chat) for no, place in places.items() if no not in gone]
-        heads.move_snapshots(self._db, [place for place in kept if place and place.no in places])
+        standing = [place for place in kept if place and place.no in places]
+        heads.move_snapshots(self._db, standing)
+        for place in standing:
+            if self._is_new(place) or living[place.no].get("keys_changed", 0) != place.keys_changed:
+                del self._kept[place.chat]  # judged by bundles that may not be current any more
+
+    def _is_new(self, place: Place) -> bool:
+        """Whether this batch brought its share: whose bundle came before the chat named them could not say so there."""
+        return place.head is not None and place.head.combined is not None and place.attempt in self._ids
 
     def _touch(self, found: list[int]) -> None:
         try:
@@ -324,58 +355,32 @@ class _Append:
 
     @reaching
     def _known(self, place: Place | None, item: NewMessage | NewEvent) -> Appended | ChatSecError | None:
-        """The answer to a message whose id has a place already, or to the same `create` again."""
+        """The answer to what has a place already: see `again`."""
         if place is None or place.head is None:
             return None
-        if isinstance(item, NewMessage):
-            doc = items.by_id(self._db, place.no, item.sender, item.id)
-            if doc is not None and doc["body"] != item.body:
-                return ChatSecError("id_conflict")
-        else:
-            doc = items.at(self._db, place.no, 1) if item.kind == "create" else None
-            if doc is not None and not items.same_create(doc["event"], item):
-                return None
-        if doc is None:
-            return None
-        before = items.chain_at(self._db, place.no, doc["seq"] - 1)
-        if isinstance(item, NewMessage) and _known_by(item) in self._untold:
+        doc = again.find(self._db, place.no, item)
+        if doc is None or isinstance(doc, ChatSecError):
+            return doc
+        seq, at, head = doc["seq"], doc["at"], place.head
+        before = items.chain_at(self._db, place.no, seq - 1)
+        if (known := known_by(item)) in self._untold:
             self._db.touch()
-            self._untold.discard(_known_by(item))
-            head = place.head
-            if (
-                doc["seq"] > head.opened_seq
-            ):  # else those who are members now were told of the event that made them so
-                at, members = doc["at"], head.members
-                return Appended(
-                    doc["seq"], at, before, item.body, False, members, head.epoch, head.opened_seq
-                )
-        return Appended(doc["seq"], doc["at"], before, duplicate=True)
+            self._untold.discard(known)
+            # Else those who are members now were told of the event that made them so.
+            if seq > head.opened_seq or (isinstance(item, NewEvent) and seq == head.opened_seq):
+                body = bytes(doc["body"])
+                return Appended(seq, at, before, body, False, head.members, head.epoch, head.opened_seq)
+        return Appended(seq, at, before, duplicate=True)
 
     # -------------------------------------------------------- marks
 
-    @reaching
     def _mark(self, mark: Mark) -> Mark | ChatSecError:
         if mark.chat not in self._read:
             self._reload(mark.chat)
         place = self._kept.get(mark.chat)
         if place is None or place.head is None or mark.username not in place.head.members:
             return ChatSecError("not_found")
-        last = place.head.last_seq
-        where = {"chat": place.no, "username": {"$eq": mark.username}}
-        forward = {"delivered": min(max(mark.delivered, mark.read), last), "read": min(mark.read, last)}
-
-        def update() -> Doc | None:
-            return self._db.marks.find_one_and_update(
-                where, {"$max": forward}, upsert=True, return_document=ReturnDocument.AFTER
-            )
-
-        while True:
-            try:
-                doc = self._db.surely(update)
-            except DuplicateKeyError:
-                continue  # another one made it just now
-            assert doc is not None  # an upsert answers what it made
-            return Mark(mark.chat, mark.username, doc["delivered"], doc["read"])
+        return marks.move(self._db, place.no, mark, place.head.last_seq)
 
     # -------------------------------------------------------- places
 
@@ -388,9 +393,6 @@ class _Append:
         if place is None:
             self._kept.pop(chat, None)
         else:
+            heads.see_bundles(self._db, [place])
             self._kept[chat] = place
         return place
-
-
-def _known_by(message: NewMessage) -> Known:
-    return message.chat, message.sender, message.id
