@@ -17,11 +17,13 @@ import pytest
 from chatsec.__main__ import main
 from chatsec.storage.sqlite import FILE, SqliteStorage
 from chatsec.storage.sqlite.transfer import SqliteTarget
-from tests.contract.test_transfer import live
+from tests.contract.signers import Signers
+from tests.contract.test_transfer import live, live_combined
 from tests.contract.world import World
 from tests.support.direct import DirectOffload
 
 Parts = list[tuple[str, bytes]]
+OLD = Path(__file__).parent / "saved" / "version-1.tar.gz"  # by 0.1.0, of `live` with small attachments
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.MonkeyPatch.context() as patch,
     ):
         live(World(storage))
+        live_combined(Signers(storage))
         patch.setenv("DATA_DIR", str(folder))
         patch.setenv("MONGO_URI", "")
         assert main(["backup", str(folder / "saved.tar.gz")]) == 0
@@ -100,8 +103,8 @@ def test_it_is_a_plain_archive_for_its_owner_alone(saved: Path, data: Path, tmp_
     names = [name for name, _ in parts(saved)]
     assert (names[0], names[-2:]) == ("backup.json", ["accounts.ndjson", "end.json"])
     header, end = json.loads(parts(saved)[0][1]), json.loads(parts(saved)[-1][1])
-    assert (header["format"], header["version"], header["store"]) == ("chatsec-backup", 1, "sqlite")
-    assert (end["accounts"], end["chats"], end["attachments"]) == (5, 2, 2)
+    assert (header["format"], header["version"], header["store"]) == ("chatsec-backup", 2, "sqlite")
+    assert (end["accounts"], end["chats"], end["attachments"]) == (9, 3, 2)
     again = tmp_path / "again.tar.gz"
     again.write_bytes(sealed(parts(saved)))  # what others pack is as good
     assert main(["restore", str(again)]) == 0
@@ -154,6 +157,11 @@ def test_a_chat_that_does_not_hold_together_is_refused(saved: Path, refused: Ref
     )
     assert "not of its form" in lines(lambda all_: [all_[0], b"{}\n", *all_[1:]])
     assert "not of its form" in lines(lambda all_: [b"[]\n", *all_[1:]])
+    assert "item 1 names" in lines(lambda all_: [line.replace(b'"entry":', b'"other":') for line in all_])
+    assert "item 1 names" in lines(lambda all_: [line.replace(b'"share":[', b'"other":[') for line in all_])
+    assert "that of its share" in lines(  # a wrap that was not signed for
+        lambda all_: [line.replace(b"A" * 60, b"A" * 59 + b"B") for line in all_]
+    )
     other = next(name for name, _ in good if name.startswith("chats/"))
     renamed = [(f"chats/{'f' * 8}{name[14:]}" if name == other else name, content) for name, content in good]
     assert "another chat" in refused(sealed(renamed))
@@ -169,8 +177,17 @@ def test_what_is_foreign_is_refused(saved: Path, refused: Refused) -> None:
 
 
 def test_a_newer_form_is_refused(saved: Path, refused: Refused) -> None:
-    newer = {"format": "chatsec-backup", "version": 2, "product": "9.0", "something": "else"}
+    newer = {"format": "chatsec-backup", "version": 3, "product": "9.0", "something": "else"}
     assert "newer Chat-Sec, 9.0" in refused(packed([("backup.json", json.dumps(newer).encode())]))
+
+
+def test_the_first_form_is_read(data: Path, tmp_path: Path) -> None:
+    assert main(["restore", str(OLD)]) == 0
+    assert main(["backup", str(tmp_path / "copy.tar.gz")]) == 0
+    (_, old), *rest = parts(OLD)
+    (_, new), *copied = parts(tmp_path / "copy.tar.gz")
+    assert (json.loads(old)["version"], json.loads(new)["version"]) == (1, 2)
+    assert copied[:-1] == rest[:-1]
 
 
 def test_a_store_that_is_not_empty_stays_as_it_is(
@@ -180,7 +197,7 @@ def test_a_store_that_is_not_empty_stays_as_it_is(
     before = (data / FILE).read_bytes()
     capsys.readouterr()
     assert main(["restore", str(saved)]) == 1
-    assert "is not empty: it has 5 accounts and 2 chats" in capsys.readouterr().err
+    assert "is not empty: it has 9 accounts and 3 chats" in capsys.readouterr().err
     assert (data / FILE).read_bytes() == before
 
 

@@ -21,6 +21,7 @@ from chatsec.storage.records import StoredChat, StoredItem
 from chatsec.storage.sqlite import FILE, SqliteStorage
 from chatsec.storage.sqlite.transfer import SqliteSource, SqliteTarget
 from chatsec.storage.transfer import ACCOUNTS, Entry, Source, Target, TransferError, export, take
+from tests.contract.signers import Signers
 from tests.contract.world import PSS, World, bundle, new_id, session, signing_kid
 from tests.support.direct import DirectOffload
 from tests.support.mongo import empty, shared
@@ -72,13 +73,18 @@ def make(tmp_path: Path) -> Callable[[str], Store]:
 
 def say(world: World, chat: str, sender: str, text: str) -> None:
     """A message whose bytes have an envelope's form, which the way out and in checks."""
+    body, item_hash = envelope(text)
+    kid = signing_kid(sender, world.storage.keys.current([sender])[sender].version)
+    seen, epoch = world.items(chat)[-1].seq, world.epoch(chat)
+    world.place(NewMessage(chat, sender, new_id(), epoch, seen, PSS, kid, item_hash, body))
+
+
+def envelope(text: str) -> tuple[bytes, bytes]:
+    """Body and hash."""
     fields = (text.encode().hex(), "i" * 16, "c" * 30, "s" * 20)
     names = ("protected", "iv", "ciphertext", "signature")
     body = ",".join(f'"{name}":"{field}"' for name, field in zip(names, fields, strict=True))
-    kid = signing_kid(sender, world.storage.keys.current([sender])[sender].version)
-    seen, epoch = world.items(chat)[-1].seq, world.epoch(chat)
-    item_hash = crypto.envelope_hash(*fields)
-    world.place(NewMessage(chat, sender, new_id(), epoch, seen, PSS, kid, item_hash, body.encode()))
+    return body.encode(), crypto.envelope_hash(*fields)
 
 
 def attach(world: World, chat: str, username: str, content: bytes) -> str:
@@ -117,6 +123,32 @@ def live(world: World) -> list[str]:
     return [first, second]
 
 
+def live_combined(signers: Signers) -> str:
+    """A `combined` chat with all that its log and shares can be; at the end a share is due for a newer bundle."""
+    signers.join("erin", "frank", "gina", "hugo")
+
+    def tell(sender: str, text: str) -> None:
+        body, item_hash = envelope(text)
+        signers.place(replace(signers.message(chat, sender), body=body, hash=item_hash))
+
+    chat = signers.chat("erin", "frank", "gina", name="ours")
+    tell("frank", "to all")
+    signers.do(chat, "add", "erin", "hugo")
+    signers.do(chat, "role", "erin", "frank", role="owner")
+    signers.do(chat, "rename", "frank", name="ours Ω")
+    signers.do(chat, "leave", "hugo", "hugo", unsigned=True)
+    signers.do(chat, "retire", "frank", "hugo")
+    signers.do(chat, "leave", "erin", "erin")
+    signers.do(chat, "rekey", "gina")
+    tell("gina", "under a share alone")
+    signers.do(chat, "add", "frank", "erin", "hugo")
+    signers.renew("hugo", linked=False)
+    signers.do(chat, "rekey", "erin")  # hugo is excluded
+    tell("erin", "not for hugo")
+    signers.renew("gina")
+    return chat
+
+
 def stream(source: Source, scratch: Path) -> dict[str, bytes]:
     with closing(source):
         return {entry.name: entry.file.read(-1) for entry in export(source, scratch, pytest.fail)}
@@ -138,12 +170,8 @@ def test_the_stream_of_a_copy_is_the_same(
         before = [world.everything(chat) for chat in chats]
         saved = stream(old.source(), tmp_path)  # while the store is open
     counts = move(old.source(), new.target(), tmp_path)
-    assert counts == {
-        "accounts": 5,
-        "chats": 2,
-        "items": sum(len(one["items"]) for one in before),
-        "attachments": 2,
-    }
+    items = sum(len(one["items"]) for one in before)
+    assert counts == {"accounts": 5, "chats": 2, "items": items, "attachments": 2}
     assert stream(new.source(), tmp_path) == saved
     with closing(new.storage()) as storage:
         world = World(storage)
@@ -152,6 +180,29 @@ def test_the_stream_of_a_copy_is_the_same(
         say(world, chats[0], "carol", "it goes on")
         world.do(chats[0], "remove", "alice", "bob")
         assert [item.seq for item in world.items(chats[0])] == list(range(1, len(before[0]["items"]) + 3))
+
+
+@pytest.mark.parametrize("way", list(itertools.product(KINDS, KINDS)), ids="-".join)
+def test_a_combined_chat_is_whole_in_a_copy(
+    make: Callable[[str], Store], way: tuple[str, str], tmp_path: Path
+) -> None:
+    """Log, shares and wraps come along; where they stand follows from them, whatever bundles took from members."""
+    old, new = make(way[0]), make(way[1])
+    with closing(old.storage()) as storage:
+        signers = Signers(storage)
+        chat = live_combined(signers)
+        before = signers.everything(chat)
+        saved = stream(old.source(), tmp_path)
+    assert before["head"].share_due and before["head"].members["gina"].signing == {}
+    assert move(old.source(), new.target(), tmp_path)["items"] == len(before["items"])
+    assert stream(new.source(), tmp_path) == saved
+    with closing(new.storage()) as storage:
+        signers = signers.through(storage)
+        assert signers.everything(chat) == before
+        assert signers.refusal(signers.message(chat, "gina")) == "share_due"
+        assert signers.refusal(signers.change(chat, "rename", "gina", name="mine")) == "forbidden"
+        signers.do(chat, "keys", "frank", "hugo")
+        assert signers.say(chat, "hugo").seq == len(before["items"]) + 2
 
 
 class Erasing:

@@ -15,7 +15,7 @@ FETCHED = re.compile(
     r'"resolved":|registry\s*=\s*"?https?:|--(?:extra-)?index-url|--find-links|--trusted-host'
 )
 SECRET = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{36}\b")
-BINARY = (".png", ".svg", ".ico", ".woff2", ".jpg", ".webp")
+BINARY = (".png", ".svg", ".ico", ".woff2", ".jpg", ".webp", ".gz")
 
 
 def text(path: Path) -> str:

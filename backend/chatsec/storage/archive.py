@@ -1,11 +1,12 @@
 """A backup: a store's stream (`transfer`) in one file, which is a `.tar.gz` that any `tar tzf` shows.
 
-    backup.json    first: {"format": "chatsec-backup", "version": 1, "product", "store", "at"}
+    backup.json    first: {"format": "chatsec-backup", "version": 2, "product", "store", "at"}
     …              the stream's entries
     end.json       last: {"accounts", "chats", "items", "attachments", "sha256"}
 
 `sha256` is over the lines that `sha256sum` prints for the entries before it, in their order. The file is written beside
-its place with mode 0600, and moved there when it is whole and on the disk. Reading refuses what is cut, altered, foreign
+its place with mode 0600, and moved there when it is whole and on the disk. Version 1 had no `combined` chats, and is read
+as well. Reading refuses what is cut, altered, foreign
 or of a newer version, and `check` does so for the whole file before anything of it is used. Nothing is signed: who can
 write the file can make another good one. It holds password hashes: it is to be kept encrypted.
 """
@@ -41,7 +42,7 @@ from chatsec.storage.transfer import (
     sync_folder,
 )
 
-FORMAT, VERSION = "chatsec-backup", 1
+FORMAT, VERSION = "chatsec-backup", 2
 FIRST, LAST = "backup.json", "end.json"
 KINDS = ("accounts", "chats", "items", "attachments")
 LEVEL = 1  # of compression: base64 loses its quarter at once, and ciphertext nothing ever

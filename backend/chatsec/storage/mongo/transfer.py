@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from bson import ObjectId
@@ -36,7 +37,15 @@ from chatsec.storage.mongo.database import UNFINISHED, Database, Doc, reaching
 from chatsec.storage.mongo.files import MongoFiles
 from chatsec.storage.mongo.heads import WINDOW, Place
 from chatsec.storage.mongo.keys import bundle_doc, bundle_of
-from chatsec.storage.records import Chain, Damaged, Opened, StoredAccount, StoredChat, StoredItem
+from chatsec.storage.records import (
+    Chain,
+    Damaged,
+    Opened,
+    StoredAccount,
+    StoredChat,
+    StoredItem,
+    StoredWrap,
+)
 from chatsec.storage.transfer import Entry, TransferError
 
 PEOPLE = 100  # accounts read at once: each may hold 2 MiB
@@ -63,7 +72,7 @@ class MongoSource:
     @reaching
     def chat(self, chat: str) -> StoredChat | None:
         place = heads.find(self._db, chat)
-        if place is None or place.head is None:
+        if place is None or place.head is None or not self._as_items_say(place, place.head):
             return None
         head, mine = place.head, {"chat": place.no}
         first = items.at(self._db, place.no, 1, "event.made.request")
@@ -83,8 +92,19 @@ class MongoSource:
             self._items(place.no, head),
         )
 
+    def _as_items_say(self, place: Place, head: Head) -> bool:
+        """Gives back the keys that bundles took from members in a snapshot; False where the chat is erased meanwhile."""
+        if head.combined is None:
+            return True
+        found = self._db.wraps.find_one({"_id": place.attempt}, {"wraps.username": 1, "wraps.signing": 1})
+        signing = {one["username"]: dict(one["signing"]) for one in found["wraps"]} if found else {}
+        head.members = {
+            name: replace(member, signing=signing.get(name, {})) for name, member in head.members.items()
+        }
+        return found is not None
+
     def _items(self, no: ObjectId, head: Head) -> Iterator[StoredItem]:
-        chain = Chain(head.chat)
+        chain = Chain(head)
         try:
             while chain.seq < head.last_seq:
                 window = self._window(no, chain.seq + 1, min(chain.seq + WINDOW, head.last_seq))
@@ -97,11 +117,12 @@ class MongoSource:
                         doc.get("from"),
                         message_id,
                         self._opened(doc),
+                        self._entry(doc),
                         doc["chain"],
                     )
                 if not window:
                     break
-            chain.end(head)
+            chain.end()
         except Damaged:
             if not self._lives(no):
                 raise ChatSecError("not_found") from None
@@ -109,7 +130,14 @@ class MongoSource:
 
     @reaching
     def _window(self, no: ObjectId, low: int, high: int) -> list[Doc]:
-        return list(self._db.items.find(items.window(no, low, high)).sort("place"))
+        found = self._db.items.find(items.window(no, low, high), {"entry.protected": 0, "entry.signature": 0})
+        return list(found.sort("place"))
+
+    @reaching
+    def _entry(self, item: Doc) -> tuple[str, str] | None:
+        """Read one by one: they may be large."""
+        found = self._db.items.find_one({"_id": item["_id"]}, {"entry": 1}) if "entry" in item else None
+        return (found["entry"]["protected"], found["entry"]["signature"]) if found else None
 
     @reaching
     def _opened(self, item: Doc) -> Opened | None:
@@ -117,8 +145,12 @@ class MongoSource:
         found = self._db.wraps.find_one({"_id": item["_id"]}) if "opens" in item else None
         if found is None:
             return None
-        wraps = sorted((one["username"], one["kid"], one["wrapped"]) for one in found["wraps"])
-        return Opened(item["opens"], tuple(found["members"]), tuple(wraps))
+        wraps = sorted(
+            StoredWrap(one["username"], one["kid"], one["wrapped"], one.get("client"))
+            for one in found["wraps"]
+        )
+        share = (found["share"]["protected"], found["share"]["signature"]) if "share" in found else None
+        return Opened(item["opens"], tuple(found["members"]), tuple(wraps), share)
 
     @reaching
     def _lives(self, no: ObjectId) -> bool:
@@ -213,7 +245,7 @@ class MongoTarget:
                 place.event = item.seq
                 if item.opened and new.epoch:
                     place.attempt = attempt
-                    wraps = items.wraps_doc(attempt, place.no, new.epoch)
+                    wraps = items.wraps_doc(attempt, place.no, new.epoch, new.share)
                     _insert(self._db.wraps, [wraps | {"members": list(item.opened.members)}])
             docs.append(items.item_doc(attempt, place.no, new, at, item.received_at) | {"body": item.body})
             size += len(item.body)
@@ -271,15 +303,24 @@ def _new(item: StoredItem, chat: StoredChat) -> NewMessage | NewEvent:
     if opened is not None:
         # Under which bundle each wrap is, is known, and needed, for the current epoch only.
         members = head.members if opened.number == head.epoch else {}
-        under = {name: members.get(name, NOBODY) for name, _, _ in opened.wraps}
+        under = {one.username: members.get(one.username, NOBODY) for one in opened.wraps}
         wraps = {
-            name: Wrap(kid, wrapped, under[name].keys, under[name].signing)
-            for name, kid, wrapped in opened.wraps
+            one.username: Wrap(one.kid, one.wrapped, under[one.username].keys, under[one.username].signing)
+            for one in opened.wraps
         }
         epoch = NewEpoch(opened.number, wraps)
     made = NewChat(head.name, head.key_mode, chat.request) if item.seq == 1 else None
-    names = tuple(event["usernames"])
-    return NewEvent(head.chat, event["kind"], event["by"], names, epoch, event["keys"], chat_data=made)
+    return NewEvent(
+        head.chat,
+        event["kind"],
+        event["by"],
+        tuple(event["usernames"]),
+        epoch,
+        event["keys"],
+        chat_data=made,
+        entry=item.entry,
+        share=opened.read_share() if opened else None,
+    )
 
 
 def _user_doc(stored: StoredAccount) -> Doc:

@@ -13,6 +13,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,14 +23,23 @@ import orjson
 from chatsec.domain.models import Attachment, Head, Mark
 from chatsec.domain.ports import Offload
 from chatsec.errors import ChatSecError
-from chatsec.storage.records import Chain, Damaged, Opened, StoredAccount, StoredChat, StoredItem
+from chatsec.storage.records import (
+    Chain,
+    Damaged,
+    Opened,
+    StoredAccount,
+    StoredChat,
+    StoredItem,
+    StoredWrap,
+)
 from chatsec.storage.sqlite import FILE, claim
 from chatsec.storage.sqlite.accounts import SELECT, account_of, dump
 from chatsec.storage.sqlite.database import connect, migrate, schema
 from chatsec.storage.sqlite.files import DiskFiles
-from chatsec.storage.sqlite.heads import load_place, place
+from chatsec.storage.sqlite.heads import Place, load_place, place
 from chatsec.storage.sqlite.keys import SELECT as BUNDLES
 from chatsec.storage.sqlite.keys import bundle_of, insert_bundle
+from chatsec.storage.sqlite.log import insert_entry, insert_share
 from chatsec.storage.transfer import Entry, TransferError, sync_folder
 
 T = TypeVar("T")
@@ -74,6 +84,7 @@ class SqliteSource:
             at = load_place(self._connection, chat)
             if at is None:
                 return None
+            self._as_items_say(at)
             (request,) = self._connection.execute(
                 "SELECT request FROM chats WHERE no = ?", (at.no,)
             ).fetchone()
@@ -92,37 +103,66 @@ class SqliteSource:
                 self._items(at.head, at.no),
             )
 
+    def _as_items_say(self, at: Place) -> None:
+        """Gives back the keys that newer bundles took from members of a `combined` chat."""
+        if at.head.combined is None:
+            return
+        signing = dict(
+            self._connection.execute(
+                "SELECT hash, signing FROM people JOIN bundles ON hash = keys WHERE chat = ?", (at.no,)
+            ).fetchall()
+        )
+        at.head.members = {
+            name: replace(member, signing=orjson.loads(signing.get(member.keys, "{}")))
+            for name, member in at.head.members.items()
+        }
+
     def _items(self, head: Head, no: int) -> Iterator[StoredItem]:
-        opened = self._opened(no)
-        following, chain = next(opened, None), Chain(head.chat)
+        opened, entries = self._opened(no), self._entries(no)
+        following, chain = next(opened, None), Chain(head)
+        named = next(entries, None)
         with _sqlite():
             for at, received_at, c, body, sender, message_id in self._connection.execute(
                 "SELECT place, received_at, chain, body, username, id FROM items"
                 " LEFT JOIN users ON users.no = sender WHERE place BETWEEN ? AND ? ORDER BY place",
                 (place(no, 0), place(no + 1, 0) - 1),
             ):
-                seq, epoch = at - place(no, 0), None
+                seq, epoch, entry = at - place(no, 0), None, None
                 if following and following[0] == seq:
                     epoch, following = following[1], next(opened, None)
+                if named and named[0] == seq:
+                    entry, named = named[1:], next(entries, None)
                 known = str(uuid.UUID(bytes=message_id)) if message_id else None
-                yield chain.item(seq, received_at, body, sender, known, epoch, c)
-        chain.end(head)
+                yield chain.item(seq, received_at, body, sender, known, epoch, entry, c)
+        chain.end()
+
+    def _entries(self, no: int) -> Iterator[tuple[int, str, str]]:
+        """(seq, protected, signature) of the membership log, ascending."""
+        return self._connection.execute(
+            "SELECT seq, protected, signature FROM entries WHERE chat = ? ORDER BY n", (no,)
+        )
 
     def _opened(self, no: int) -> Iterator[tuple[int, Opened]]:
         """(seq, epoch), ascending."""
         wraps = self._connection.execute(
-            "SELECT epoch, username, kid, wrapped FROM wraps WHERE chat = ? ORDER BY epoch, username", (no,)
+            "SELECT epoch, username, kid, wrapped, client_wrapped FROM wraps WHERE chat = ?"
+            " ORDER BY epoch, username",
+            (no,),
         )
         grouped = groupby(wraps, key=lambda row: row[0])
         following = next(grouped, None)
-        for number, seq, members in self._connection.execute(
-            "SELECT number, opened_seq, members FROM epochs WHERE chat = ? ORDER BY number", (no,)
+        for number, seq, members, *share in self._connection.execute(
+            "SELECT number, opened_seq, members, protected, signature FROM epochs"
+            " LEFT JOIN shares ON shares.chat = epochs.chat AND epoch = number"
+            " WHERE epochs.chat = ? ORDER BY number",
+            (no,),
         ):
-            mine: tuple[tuple[str, str, str], ...] = ()
+            mine: tuple[StoredWrap, ...] = ()
             if following and following[0] == number:
-                mine = tuple((name, kid, wrapped) for _, name, kid, wrapped in following[1])
+                mine = tuple(StoredWrap(*row[1:]) for row in following[1])
                 following = next(grouped, None)
-            yield seq, Opened(number, tuple(orjson.loads(members)), mine)
+            signed = (share[0], share[1]) if share[0] is not None else None
+            yield seq, Opened(number, tuple(orjson.loads(members)), mine, signed)
 
     def accounts(self) -> Iterator[StoredAccount]:
         with _sqlite():
@@ -205,14 +245,18 @@ class SqliteTarget:
             "INSERT INTO items (place, received_at, chain, body, chat, sender, id) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (place(no, item.seq), item.received_at, item.chain, item.body, no, sender, message_id),
         )
+        if entry := item.entry:
+            insert_entry(self._connection, no, item.seq, entry)
         if epoch := item.opened:
             members = orjson.dumps(epoch.members).decode()
             self._connection.execute(
                 "INSERT INTO epochs (chat, number, opened_seq, opened_at, members) VALUES (?, ?, ?, ?, ?)",
                 (no, epoch.number, item.seq, item.received_at, members),
             )
+            if share := epoch.read_share():
+                insert_share(self._connection, no, share)
             self._connection.executemany(
-                "INSERT INTO wraps (chat, epoch, username, kid, wrapped) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO wraps (chat, epoch, username, kid, wrapped, client_wrapped) VALUES (?, ?, ?, ?, ?, ?)",
                 [(no, epoch.number, *wrap) for wrap in epoch.wraps],
             )
 
