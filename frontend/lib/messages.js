@@ -125,7 +125,8 @@ export function createMessages({
     const { start, position, facts } = session;
     if (!start) return;
     const trustOf = (/** @type {string} */ username) => pins.get(username)?.trust;
-    session.state = reduce(begin({ ...start, context: { trustOf, position } }), facts);
+    const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
+    session.state = reduce(begin({ ...start, context: { trustOf, lineOf, position } }), facts);
   }
 
   /** @param {Session} session */

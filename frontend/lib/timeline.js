@@ -5,6 +5,7 @@
  * judged again from the new beginning, so that no order of loading changes a verdict for good.
  */
 
+export { headBefore } from './timeline/combined.js';
 export { project } from './timeline/content.js';
-export { examine } from './timeline/examine.js';
+export { examine, examineShare, missing } from './timeline/examine.js';
 export { begin, reduce } from './timeline/reduce.js';

@@ -1,18 +1,20 @@
 /**
  * The judge: items in gapless order of seq become verdicts, in the protocol's order of checks (§5). Pure and
- * synchronous; a state is never changed, a new one is made. Works on `server` chats: who is a member, and which epoch
- * holds, is folded from the events, beginning with what the first Epoch says.
+ * synchronous; a state is never changed, a new one is made. Who is a member, and which epoch holds, is folded from the
+ * events, beginning with what the first Epoch says, or in `combined` chats with what the membership log does.
  *
  * Refuses an item that is not the next one: holes are the caller's to fetch, or to name.
  */
 
 import { CHAIN_START } from '../crypto/index.js';
+import { beginCombined, namedAt } from './combined.js';
+import { judgeEventItem, raiseFloor, same } from './events.js';
 import { laneStep } from './lanes.js';
 
 /**
  * @typedef {import('./examine.js').Facts} Facts
  * @typedef {import('./examine.js').MessageFacts} MessageFacts
- * @typedef {import('./examine.js').EventFacts} EventFacts
+ * @typedef {import('./combined.js').Combined} Combined
  * @typedef {Map<string, 'linked'|'unconfirmed'>} Trust by bundle hash
  * @typedef {Object} Verdict
  * @property {Facts} facts
@@ -23,9 +25,16 @@ import { laneStep } from './lanes.js';
  * @property {number} seq
  * @property {string} chain c behind it
  * @property {number} epoch
+ * @property {number} [log_n]  of the log's head there, in `combined` chats
+ * @property {string} [log_hash]
+ *
+ * @typedef {Object} Context
+ * @property {(username: string) => Trust|undefined} trustOf
+ * @property {import('../crypto/lines.js').LineOf} lineOf  used in `combined` chats
+ * @property {Position|null} position
  *
  * @typedef {Object} State
- * @property {{trustOf: (username: string) => Trust|undefined, position: Position|null}} context
+ * @property {Context} context
  * @property {number} first  seq of the first item held
  * @property {number} last
  * @property {string|null} chain  c behind the last item
@@ -33,17 +42,15 @@ import { laneStep } from './lanes.js';
  * @property {{number: number, opened: number}|null} epoch  null before the first item
  * @property {Map<number, number>} openings  epoch → seq of the held item that opened it
  * @property {Set<string>|null} members
+ * @property {Combined|null} combined  null in `server` chats
  * @property {Map<string, number>} floors  username → least version they may still sign with
  * @property {Map<string, import('./lanes.js').Tail>} lanes
  * @property {Set<string>} ids  "from id" of every signed message
  * @property {Verdict[]} verdicts
- * @property {{seq: number, hash: string, at: number}[]} later  `seen` beyond what was held, with the place of the verdict
+ * @property {{seq: number, hash: string, log: string, at: number}[]} later  `seen` beyond what was held, with the place
+ *   of the verdict
  * @property {Set<string>} warnings  on the chat
  */
-
-const JOINS = ['create', 'add'];
-const PARTS = ['remove', 'leave', 'ended'];
-const OPENS = [...JOINS, ...PARTS, 'keys', 'rekey'];
 
 /**
  * An empty state before item `first`.
@@ -52,10 +59,11 @@ const OPENS = [...JOINS, ...PARTS, 'keys', 'rekey'];
  * @param {string} parts.before c before it, as the page says
  * @param {{number: number, opened_seq: number, members?: string[]}|null} parts.epoch the one that holds at it; null if
  *   the item itself opens one
- * @param {State['context']} parts.context
+ * @param {Context} parts.context
+ * @param {import('./combined.js').Start|null} [parts.combined] for `combined` chats, and for them only
  * @returns {State}
  */
-export function begin({ first, before, epoch, context }) {
+export function begin({ first, before, epoch, context, combined = null }) {
   const holds = epoch && epoch.opened_seq < first ? epoch : null;
   /** @type {State} */
   const state = {
@@ -67,6 +75,7 @@ export function begin({ first, before, epoch, context }) {
     epoch: holds && { number: holds.number, opened: holds.opened_seq },
     openings: new Map(),
     members: holds?.members ? new Set(holds.members) : null,
+    combined: null,
     floors: new Map(),
     lanes: new Map(),
     ids: new Set(),
@@ -75,8 +84,21 @@ export function begin({ first, before, epoch, context }) {
     warnings: new Set(),
   };
   if (first === 1 && before !== CHAIN_START) state.warnings.add('history_fork');
+  if (combined) takeLog(state, combined, holds);
   checkPosition(state);
   return state;
+}
+
+/** @param {State} state a draft @param {import('./combined.js').Start} start
+ * @param {{number: number, members?: string[]}|null} holds the epoch before the first item */
+function takeLog(state, start, holds) {
+  const at = { first: state.first, epoch: holds?.number ?? null, lineOf: state.context.lineOf };
+  const { combined, warnings } = beginCombined(start, at);
+  state.combined = combined;
+  state.members = combined.members;
+  for (const warning of warnings) state.warnings.add(warning);
+  const wrapped = combined.served && holds?.members;
+  if (wrapped && !same(new Set(combined.served?.members.keys()), wrapped)) state.warnings.add('history_fork');
 }
 
 /**
@@ -89,6 +111,11 @@ export function reduce(state, facts) {
     chains: new Map(state.chains),
     openings: new Map(state.openings),
     members: state.members && new Set(state.members),
+    combined: state.combined && {
+      ...state.combined,
+      gone: new Set(state.combined.gone),
+      named: new Map(state.combined.named),
+    },
     floors: new Map(state.floors),
     lanes: new Map(state.lanes),
     ids: new Set(state.ids),
@@ -120,6 +147,10 @@ function checkPosition(state) {
   if (!position || position.seq !== state.last) return;
   if (state.chain && state.chain !== position.chain) state.warnings.add('history_fork');
   if (state.epoch && state.epoch.number < position.epoch) state.warnings.add('server_rollback');
+  if (!state.combined?.exact || position.log_n === undefined) return;
+  const { n = 0, hash = '' } = state.combined.head ?? {};
+  if (n < position.log_n) state.warnings.add('server_rollback');
+  else if (hash !== position.log_hash) state.warnings.add('history_fork');
 }
 
 /** Judges each `seen` whose item has just come. @param {State} state a draft */
@@ -127,8 +158,9 @@ function settleLater(state) {
   if (state.later.length === 0) return;
   const due = state.later.filter(({ seq }) => seq === state.last);
   state.later = state.later.filter(({ seq }) => seq !== state.last);
-  for (const { hash, at } of due) {
-    if (!state.chain || hash === state.chain) continue;
+  for (const { hash, log, at } of due) {
+    const agrees = (!state.chain || hash === state.chain) && logFits(state, state.last, log);
+    if (agrees) continue;
     const verdict = state.verdicts[at];
     state.verdicts[at] = Object.freeze({
       ...verdict,
@@ -136,56 +168,6 @@ function settleLater(state) {
     });
     state.warnings.add('history_fork');
   }
-}
-
-// ---- events ----
-
-/** @param {State} state a draft @param {EventFacts} facts */
-function judgeEventItem(state, facts) {
-  const { event } = facts;
-  if (!event) return { reason: 'malformed', warnings: [] };
-  const warnings = [];
-  if (event.log !== '' || event.share !== '') warnings.push('mode_changed'); // `server` chats have neither
-  if (event.kind === 'keys' && facts.announced === null) warnings.push('identity_reset'); // its bundle is withheld
-  if (event.kind === 'keys' && facts.announced !== null) raiseFloor(state, event.by, facts.announced);
-  warnings.push(...moveEpoch(state, facts, event));
-  moveMembers(state, facts, event);
-  for (const warning of warnings) if (warning !== 'identity_reset') state.warnings.add(warning);
-  return { reason: null, warnings };
-}
-
-/** @param {State} state a draft @param {EventFacts} facts @param {import('../crypto/chain.js').ChatEvent} event */
-function moveEpoch(state, { seq }, event) {
-  const opens = OPENS.includes(event.kind);
-  const current = state.epoch?.number ?? (seq === 1 ? 0 : null);
-  const due = current === null ? event.epoch : current + (opens ? 1 : 0);
-  if (opens) {
-    state.epoch = { number: event.epoch, opened: seq };
-    state.openings.set(event.epoch, seq);
-  } else if (!state.epoch) {
-    state.epoch = { number: event.epoch, opened: 1 };
-  }
-  if (event.epoch < due) return ['server_rollback'];
-  return event.epoch > due ? ['history_fork'] : [];
-}
-
-/** @param {State} state a draft @param {EventFacts} facts @param {import('../crypto/chain.js').ChatEvent} event */
-function moveMembers(state, { epochMembers }, event) {
-  if (JOINS.includes(event.kind) && (state.members || event.kind === 'create')) {
-    state.members = new Set([...(state.members ?? []), ...event.usernames]);
-  }
-  if (PARTS.includes(event.kind)) for (const username of event.usernames) state.members?.delete(username);
-  if (!epochMembers || !OPENS.includes(event.kind)) return;
-  state.members ??= new Set(epochMembers);
-  // What the event says and whom the epoch was wrapped for must be the same people.
-  const same =
-    state.members.size === epochMembers.length && epochMembers.every((name) => state.members?.has(name));
-  if (!same) state.warnings.add('history_fork');
-}
-
-/** @param {State} state a draft @param {string} username @param {number} version */
-function raiseFloor(state, username, version) {
-  state.floors.set(username, Math.max(version, state.floors.get(username) ?? 0));
 }
 
 // ---- messages ----
@@ -204,7 +186,8 @@ function judgeMessage(state, facts) {
   }
   const under = bundleFor(state, facts);
   const reason = reasonOf(state, facts, under !== null, repeated);
-  if (under && facts.signed) raiseFloor(state, header.from, under.version);
+  if (facts.key === 'bad_share' || facts.key === 'wrong_recipient_key') state.warnings.add(facts.key);
+  if (under && facts.signed && !state.combined) raiseFloor(state, header.from, under.version);
   if (reason) return { reason, warnings: [] };
   const marks = under?.trust === 'unconfirmed' ? ['unconfirmed_key'] : [];
   return { reason: null, warnings: [...marks, ...lane, ...judgeSeen(state, facts.seq, header)] };
@@ -221,17 +204,20 @@ function reasonOf(state, facts, keyKnown, repeated) {
   if (state.members && !state.members.has(header.from)) return 'not_a_member';
   if (!keyKnown) return 'unknown_key';
   if (!facts.signed) return 'bad_signature';
+  if (facts.key === 'bad_share' || facts.key === 'wrong_recipient_key') return 'undecryptable';
   return facts.key ?? facts.opened ?? (repeated ? 'replayed' : null);
 }
 
-/** The bundle that the message may be signed under: linked if there is one, and the oldest that is allowed.
+/** The bundle that the message may be signed under: in `combined` chats the one that the share names for its author; else
+ * linked if there is one, and the oldest that is allowed.
  * @param {State} state @param {MessageFacts} facts */
-function bundleFor({ floors, context }, { header, candidates }) {
+function bundleFor({ floors, context, combined }, { header, candidates }) {
   const from = header?.from ?? '';
   const trust = context.trustOf(from);
   const floor = floors.get(from) ?? 0;
+  const named = combined?.share?.recipients.get(from)?.keys;
   const allowed = candidates
-    .filter(({ version, hash }) => version >= floor && trust?.has(hash))
+    .filter(({ version, hash }) => trust?.has(hash) && (combined ? hash === named : version >= floor))
     .map(({ version, hash }) => ({ version, trust: trust?.get(hash) }));
   allowed.sort(
     (a, b) => Number(a.trust !== 'linked') - Number(b.trust !== 'linked') || a.version - b.version,
@@ -244,12 +230,21 @@ function bundleFor({ floors, context }, { header, candidates }) {
 function judgeSeen(state, seq, { seen, log }) {
   const warnings = [];
   const held = state.chains.get(seen.seq);
-  if (log !== '' || (held && held !== seen.hash)) warnings.push('history_fork');
-  if (seen.seq >= seq) {
+  const early = seen.seq >= seq;
+  if ((held && held !== seen.hash) || !(early || logFits(state, seen.seq, log)))
+    warnings.push('history_fork');
+  if (early) {
     // The author was shown items that the server no longer has, or has not yet in this order.
     warnings.push('server_rollback');
-    state.later.push({ seq: seen.seq, hash: seen.hash, at: state.verdicts.length });
+    state.later.push({ seq: seen.seq, hash: seen.hash, log, at: state.verdicts.length });
   }
   for (const warning of warnings) state.warnings.add(warning);
   return warnings;
+}
+
+/** `log` is the last entry that an item up to `seen` names, as far as that is known; `server` chats have none.
+ * @param {State} state @param {number} seq @param {string} log */
+function logFits({ combined }, seq, log) {
+  if (!combined) return log === '';
+  return (namedAt(combined, seq) ?? log) === log;
 }
