@@ -16,13 +16,23 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 from chatsec import crypto
-from chatsec.domain import combined, sequence, signed
+from chatsec.domain import combined, sequence
 from chatsec.domain.committer import Committer
 from chatsec.domain.epochs import EpochService
 from chatsec.domain.limits import Limits
-from chatsec.domain.lines import Line, Lines, line_of, lines_of
-from chatsec.domain.models import MAX_MEMBERS, Appended, Chat, Epoch, Head, Json, NewChat, NewEvent
+from chatsec.domain.lines import Lines, lines_of
+from chatsec.domain.models import (
+    MAX_MEMBERS,
+    Appended,
+    Chat,
+    Epoch,
+    Head,
+    Json,
+    NewChat,
+    NewEvent,
+)
 from chatsec.domain.ports import Offload, Publisher, Storage
+from chatsec.domain.requests import Requests
 from chatsec.errors import ChatSecError, invalid
 
 TRIES = 8  # of a change whose chat moves under it
@@ -50,7 +60,7 @@ class ChatService:
         self._epochs = epochs
         self._publisher = publisher
         self._limits = limits
-        self._offload = offload
+        self._requests = Requests(storage, offload)
         self._erased = erased
         # Who opens an epoch of a chat waits for who is at it: many at once would only spoil each other's wraps.
         self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
@@ -114,20 +124,23 @@ class ChatService:
     ) -> tuple[Chat, bool]:
         """As `create`; the same entry again gives the same chat. Refuses as `membership.judge` does."""
         usernames = tuple(sorted({by, *members}))
-        event = self._read(NewEvent(chat, "create", by, usernames, name=name), membership, client_share)
-        if event.entry is None:
+        asked = self._requests.claim(
+            NewEvent(chat, "create", by, usernames, name=name), membership, client_share
+        )
+        if asked.event.entry is None:
             raise invalid("membership", "missing")
-        made = NewChat(name, "combined", crypto.b64u_decode(event.entry.hash))
-        event = replace(event, chat_data=made)
         head = self._storage.chats.head(chat)
-        placed = None
-        if head is None or not (head.created_by == by and self._is_taken(event)):
-            self._require_next(None, event)
-            placed = self._append_combined(event)
-        new = placed is not None and not placed.duplicate
-        if new:
+        if self._requests.is_taken(asked.event) and head is not None and head.created_by == by:
+            return self.get(by, chat), False
+        self._require_next(None, asked.event)
+        if head is not None:
+            raise ChatSecError("id_conflict")
+        event = self._requests.judge(asked)
+        request = crypto.b64u_decode(asked.event.entry.hash)
+        placed = self._append_combined(replace(event, chat_data=NewChat(name, "combined", request)))
+        if not placed.duplicate:
             self._take_out_ended(usernames)
-        return self.get(by, chat), new
+        return self.get(by, chat), not placed.duplicate
 
     def change(
         self, event: NewEvent, membership: Json | None = None, client_share: Json | None = None
@@ -162,13 +175,13 @@ class ChatService:
         self, head: Head, event: NewEvent, membership: Json | None, client_share: Json | None
     ) -> None:
         try:
-            event = self._read(event, membership, client_share)
+            asked = self._requests.claim(event, membership, client_share)
+            if self._requests.is_taken(asked.event):
+                return
+            self._require_next(head, asked.event)
+            event = self._requests.judge(asked)
         except ChatSecError as error:
             raise error if event.by in head.members else ChatSecError("not_found") from error
-        if self._is_taken(event):
-            return
-        if event.by in head.members:
-            self._require_next(head, event)
         self._append_combined(event)
         if event.kind == "add":
             self._take_out_ended(event.usernames)
@@ -235,30 +248,18 @@ class ChatService:
 
     # -------------------------------------------------------- how: `combined` chats
 
-    def _read(self, event: NewEvent, membership: Json | None, client_share: Json | None) -> NewEvent:
-        """The event with its entry and share, judged for what can be seen in them alone."""
-        if membership is None and client_share is None:
-            return event
-        line = line_of(self._storage.keys.history(event.by, 0))
-        return self._offload.run(_read_signed, event, membership, client_share, line)
-
-    def _is_taken(self, event: NewEvent) -> bool:
-        """Whether the same request was taken before, of former members too."""
-        if event.entry is None and event.share is None:
-            return False
-        n = event.entry.n if event.entry else None
-        epoch = event.share.epoch if event.share else None
-        return sequence.same_again(event, *self._storage.chats.taken(event.chat, n, epoch))
-
     def _require_next(self, head: Head | None, event: NewEvent) -> None:
         """The next entry of the log, about people who can be members."""
         last = head.combined.log.n if head and head.combined else 0
         if event.entry is not None and event.entry.n != last + 1:
             raise ChatSecError("membership_conflict", n=last)
-        if event.kind in ("create", "add"):
-            self._require_people("members" if event.kind == "create" else "usernames", event.usernames)
-            with_keys = self._storage.keys.current(event.usernames)
-            if without := [name for name in event.usernames if name not in with_keys]:
+        named = event.usernames if event.kind == "create" else ()
+        if event.kind == "add" and event.entry is not None:
+            named = tuple(name for name in event.usernames if name in event.entry.members)
+        if named:
+            self._require_people("members" if event.kind == "create" else "usernames", named)
+            with_keys = self._storage.keys.current(named)
+            if without := [name for name in named if name not in with_keys]:
                 raise ChatSecError("member_without_keys", usernames=without)
 
     def _append_combined(self, event: NewEvent) -> Appended:
@@ -359,12 +360,3 @@ class ChatService:
         with self._telling:
             self._publisher.chat_removed(chat, members)
         self._erased(files)
-
-
-def _read_signed(event: NewEvent, membership: Json | None, client_share: Json | None, line: Line) -> NewEvent:
-    entry = share = None
-    if membership is not None:
-        entry = signed.read_entry(membership, event.chat, event.by, line)
-    if client_share is not None:
-        share = signed.read_share(client_share, event.chat, event.by, line)
-    return replace(event, entry=entry, share=share)

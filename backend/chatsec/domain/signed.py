@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -23,46 +24,85 @@ from chatsec.errors import ChatSecError, invalid
 OPS = frozenset({"create", "add", "remove", "leave", "role", "keys", "rename", "retire"})
 MAX_NUMBER = 2**53 - 1
 
+T = TypeVar("T", Entry, Share)
+
 _HASH = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]").fullmatch
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII).fullmatch
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed(Generic[T]):
+    """A signed object as it came, of good form; `value` is what it says, to be believed once it was judged."""
+
+    value: T
+    chat: str
+    alg: str
+    wrong: str  # what is well-formed and never allowed, "" for nothing
+
+    def judge(self, chat: str, by: str, line: Line) -> T:
+        """The object in a request into this chat by this caller, whose line is `line`; refuses what is not allowed."""
+        said, kind = self.value, "share" if isinstance(self.value, Share) else "membership"
+        wrong = self.wrong
+        if self.chat != chat:
+            wrong = "signed for another chat"
+        elif said.by != by:
+            wrong = "signed by somebody else"
+        elif self.alg not in crypto.CONTINUITY_ALGORITHMS:
+            wrong = "only RSA-PSS-SHA256 and Ed25519 sign this"
+        if not wrong:
+            bundle = line.find(said.keys)
+            alg, spki = bundle.signing.get(said.kid, ("", b"")) if bundle else ("", b"")
+            signed = f"chatsec/{kind}/v1\n{said.protected}".encode()
+            if alg != self.alg:
+                wrong = "no such key in that bundle of the author"
+            elif not crypto.verify(alg, spki, crypto.b64u_decode(said.signature), signed):
+                wrong = "the signature does not verify"
+        if wrong:
+            raise ChatSecError(f"invalid_{kind}", wrong)
+        return said
+
+
 def read_entry(data: Any, chat: str, by: str, line: Line) -> Entry:
     """The `membership` of a request into this chat by this caller, whose line is `line`."""
-    signed = _Signed("membership", "membership", data, chat, by, line)
-    fields = signed.fields
-    op, name = fields.text("op"), fields.take("name")
-    if op not in OPS:
-        raise signed.refused("no such op")
+    return claim_entry(data).judge(chat, by, line)
+
+
+def read_share(data: Any, chat: str, by: str, line: Line) -> Share:
+    """The `client_share` of a request into this chat by this caller, whose line is `line`."""
+    return claim_share(data).judge(chat, by, line)
+
+
+def claim_entry(data: Any) -> Claimed[Entry]:
+    """A `membership`; `invalid` for what is not of its form."""
+    _, fields, named = _signed("membership", data)
+    op, name, prev = fields.text("op"), fields.take("name"), fields.text("prev")
     if name is not None and not isinstance(name, str):
         raise fields.wrong("name", "must be a text or null")
-    members = {}
-    for username, member in fields.objects("members"):
-        members[username] = LogMember(member.text("role"), member.hash("keys"))
-        if members[username].role not in ROLES:
-            raise signed.refused("no such role")
-    if len(members) > MAX_MEMBERS:
-        raise signed.refused(f"a chat has at most {MAX_MEMBERS} members")
-    prev = fields.text("prev")
-    return Entry(
-        hash=signed.verified(),
-        by=by,
-        keys=signed.keys,
-        kid=signed.kid,
+    members = {
+        username: LogMember(member.text("role"), member.hash("keys"))
+        for username, member in fields.objects("members")
+    }
+    entry = Entry(
+        **named,
         n=fields.number("n"),
         prev=fields.hash("prev") if prev else "",
         op=op,
         name=name,
         members=members,
-        protected=signed.protected,
-        signature=signed.signature,
     )
+    wrong = ""
+    if op not in OPS:
+        wrong = "no such op"
+    elif any(member.role not in ROLES for member in members.values()):
+        wrong = "no such role"
+    elif len(members) > MAX_MEMBERS:
+        wrong = f"a chat has at most {MAX_MEMBERS} members"
+    return Claimed(entry, fields.text("chat"), fields.text("alg"), wrong)
 
 
-def read_share(data: Any, chat: str, by: str, line: Line) -> Share:
-    """The `client_share` of a request into this chat by this caller, whose line is `line`."""
-    signed = _Signed("share", "client_share", data, chat, by, line)
-    fields = signed.fields
+def claim_share(data: Any) -> Claimed[Share]:
+    """A `client_share`; `invalid` for what is not of its form."""
+    outer, fields, named = _signed("client_share", data)
     fields.hash("commit")
     recipients, hashes = {}, {}
     for username, recipient in fields.objects("recipients"):
@@ -70,30 +110,44 @@ def read_share(data: Any, chat: str, by: str, line: Line) -> Share:
     excluded = fields.take("excluded")
     if not isinstance(excluded, list) or not all(isinstance(name, str) for name in excluded):
         raise fields.wrong("excluded", "must be usernames")
-    if len(set(excluded)) != len(excluded) or not recipients.keys().isdisjoint(excluded):
-        raise signed.refused("somebody is named twice")
-    wraps = signed.outer.object("wraps")
-    if wraps.names() != recipients.keys():
-        raise signed.refused("the wraps are not those of the recipients")
-    for username in recipients:
-        if (
-            crypto.H(crypto.b64u_decode(wraps.text(username), f"client_share.wraps.{username}"))
-            != hashes[username]
-        ):
-            raise signed.refused(f"the wrap for {username} is not the one that was signed")
-    return Share(
-        hash=signed.verified(),
-        by=by,
-        keys=signed.keys,
-        kid=signed.kid,
+    wrapped = outer.object("wraps")
+    wraps = {username: wrapped.text(username) for username in wrapped.names()}
+    made = {
+        username: crypto.H(crypto.b64u_decode(wrap, f"client_share.wraps.{username}"))
+        for username, wrap in wraps.items()
+    }
+    share = Share(
+        **named,
         epoch=fields.number("epoch"),
         membership=fields.hash("membership"),
         recipients=recipients,
         excluded=frozenset(excluded),
-        wraps={username: wraps.text(username) for username in recipients},
-        protected=signed.protected,
-        signature=signed.signature,
+        wraps=wraps,
     )
+    wrong = ""
+    if len(share.excluded) != len(excluded) or not recipients.keys().isdisjoint(excluded):
+        wrong = "somebody is named twice"
+    elif made != hashes:
+        wrong = "the wraps are not those that were signed"
+    return Claimed(share, fields.text("chat"), fields.text("alg"), wrong)
+
+
+def _signed(at: str, data: Any) -> tuple[_Fields, _Fields, dict[str, str]]:
+    """The outer object, what is signed, and what all signed objects name: hash, author, keys, the two texts."""
+    outer = _Fields(data, at)
+    protected, signature = outer.text("protected"), outer.text("signature")
+    crypto.b64u_decode(signature, f"{at}.signature")
+    try:
+        content = orjson.loads(crypto.b64u_decode(protected, f"{at}.protected"))
+    except orjson.JSONDecodeError as error:
+        raise invalid(f"{at}.protected", "not JSON text") from error
+    fields = _Fields(content, f"{at}.protected")
+    if fields.number("v") != 1:
+        raise fields.wrong("v", "must be 1")
+    fields.text("at", _TIME)
+    named = {"by": fields.text("by"), "keys": fields.hash("keys"), "kid": fields.hash("kid")}
+    texts = {"protected": protected, "signature": signature}
+    return outer, fields, {"hash": signed_hash(protected, signature), **named, **texts}
 
 
 def stored_entry(protected: str, signature: str) -> Entry:
@@ -183,41 +237,3 @@ class _Fields:
         """The objects in the object `name`, by their names."""
         outer = self.object(name)
         return [(inner, outer.object(inner)) for inner in sorted(outer.names())]
-
-
-class _Signed:
-    """What all signed objects have; `verified` gives the object's hash, once its signature was judged."""
-
-    def __init__(self, kind: str, at: str, data: Any, chat: str, by: str, line: Line) -> None:
-        self._kind, self._at, self._line = kind, at, line
-        self.outer = _Fields(data, at)
-        self.protected, self.signature = self.outer.text("protected"), self.outer.text("signature")
-        try:
-            content = orjson.loads(crypto.b64u_decode(self.protected, f"{at}.protected"))
-        except orjson.JSONDecodeError as error:
-            raise invalid(f"{at}.protected", "not JSON text") from error
-        self.fields = _Fields(content, f"{at}.protected")
-        if self.fields.number("v") != 1:
-            raise self.fields.wrong("v", "must be 1")
-        self.fields.text("at", _TIME)
-        self.alg, self.kid = self.fields.text("alg"), self.fields.hash("kid")
-        self.keys = self.fields.hash("keys")
-        if self.fields.text("chat") != chat:
-            raise self.refused("signed for another chat")
-        if self.fields.text("by") != by:
-            raise self.refused("signed by somebody else")
-        if self.alg not in crypto.CONTINUITY_ALGORITHMS:
-            raise self.refused("only RSA-PSS-SHA256 and Ed25519 sign this")
-
-    def refused(self, detail: str) -> ChatSecError:
-        return ChatSecError(f"invalid_{self._kind}", detail)
-
-    def verified(self) -> str:
-        bundle = self._line.find(self.keys)
-        alg, spki = bundle.signing.get(self.kid, ("", b"")) if bundle else ("", b"")
-        if alg != self.alg:
-            raise self.refused("no such key in that bundle of the author")
-        signature = crypto.b64u_decode(self.signature, f"{self._at}.signature")
-        if not crypto.verify(alg, spki, signature, f"chatsec/{self._kind}/v1\n{self.protected}".encode()):
-            raise self.refused("the signature does not verify")
-        return signed_hash(self.protected, self.signature)

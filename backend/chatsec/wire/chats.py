@@ -59,8 +59,20 @@ class ChangeChat(Model):
     client_share: ClientShareBody | None = None
 
     def event(self, chat: str, by: str) -> NewEvent:
-        """The event asked for; `invalid` where its fields do not fit its kind."""
+        """The event asked for; `invalid` where its fields do not fit its kind. What an entry says is judged with it."""
         named = tuple(sorted(set(self.usernames or ())))
+        if self.role is not None and self.kind not in ("add", "role"):
+            raise invalid("role", f"`{self.kind}` gives no role")
+        if self.name is not None and self.kind != "rename":
+            raise invalid("name", f"`{self.kind}` gives no name")
+        if self.membership is None:
+            self._judge_named(named, by)
+            named = named if self.kind in ABOUT_PEOPLE else ()
+        if self.kind == "leave" and not named:
+            named = (by,)
+        return NewEvent(chat, self.kind, by, named, role=self.role, name=self.name)
+
+    def _judge_named(self, named: tuple[str, ...], by: str) -> None:
         if self.kind in ABOUT_PEOPLE:
             if not named:
                 raise invalid("usernames", f"`{self.kind}` needs whom it is about")
@@ -68,12 +80,6 @@ class ChangeChat(Model):
             raise invalid("usernames", f"`{self.kind}` is about nobody else")
         if self.kind == "role" and self.role is None:
             raise invalid("role", "`role` needs which")
-        if self.role is not None and self.kind not in ("add", "role"):
-            raise invalid("role", f"`{self.kind}` gives no role")
-        if self.name is not None and self.kind != "rename":
-            raise invalid("name", f"`{self.kind}` gives no name")
-        usernames = (by,) if self.kind == "leave" else named if self.kind in ABOUT_PEOPLE else ()
-        return NewEvent(chat, self.kind, by, usernames, role=self.role, name=self.name)
 
 
 class After(Model):
