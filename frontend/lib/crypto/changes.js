@@ -2,11 +2,12 @@
 // who may do what (protocol §4).
 //
 // Refuses, before anything is signed, what the others would refuse: `forbidden` for a member who is no owner,
-// `member_without_keys` with `usernames`, `invalid_membership` for a change that is none.
+// `member_without_keys` with `usernames`, `last_owner` where none would be left, `invalid_membership` for who is in the
+// log already, or not.
 
 import { ChatSecError } from '../errors.js';
 import { confirmed, currentLink } from './lines.js';
-import { ownersOf, readEntry } from './membership.js';
+import { BY_OWNERS, ownersOf, readEntry } from './membership.js';
 import { signObject } from './signed.js';
 
 /**
@@ -91,18 +92,15 @@ const CHANGES = {
 /**
  * What the next entry of the log adds: the whole result of the change, as the current bundles are now.
  * @param {Wanted} wanted
- * @returns {Next} throws `forbidden`, `member_without_keys`, `invalid_membership`
+ * @returns {Next} throws `forbidden`, `member_without_keys`, `last_owner`, `invalid_membership`
  */
 export function nextEntry(wanted) {
-  const { op, by, before, lineOf, gone = new Set() } = wanted;
+  const { op, before } = wanted;
   if (!Object.hasOwn(CHANGES, op)) throw new ChatSecError('invalid_membership', `no op ${op}`);
-  const owners = ownersOf(before?.members);
-  if (['add', 'remove', 'role', 'rename'].includes(op) && !owners.includes(by))
-    throw new ChatSecError('forbidden');
-  if (op === 'keys' && before && !wanted.usernames?.every((who) => mayConfirm(before, gone, lineOf, by, who)))
-    throw new ChatSecError('forbidden');
+  if (before) mayChange(wanted, before);
   const members = new Map(before?.members);
   CHANGES[op](members, wanted);
+  if (members.size > 0 && ownersOf(members).length === 0) throw new ChatSecError('last_owner');
   const named = op === 'create' || op === 'rename';
   return {
     n: (before?.n ?? 0) + 1,
@@ -111,6 +109,14 @@ export function nextEntry(wanted) {
     name: named ? (wanted.name ?? null) : (before?.name ?? null),
     members: Object.fromEntries(members),
   };
+}
+
+/** @param {Wanted} wanted @param {Entry} before */
+function mayChange({ op, by, usernames = [], lineOf, gone = new Set() }, before) {
+  if (BY_OWNERS.has(op) && !ownersOf(before.members).includes(by)) throw new ChatSecError('forbidden');
+  if (op !== 'keys') return;
+  const { mayConfirm: whom } = standing({ entry: before, gone, lineOf, me: by });
+  if (!usernames.every((who) => whom.includes(who))) throw new ChatSecError('forbidden');
 }
 
 /**
@@ -142,13 +148,12 @@ function ableIn({ members }, gone, lineOf) {
   return able.map(([who]) => who).sort();
 }
 
-/** @param {Entry} entry @param {ReadonlySet<string>} gone @param {LineOf} lineOf @param {string} by @param {string} who */
-function mayConfirm(entry, gone, lineOf, by, who) {
-  const able = ableIn(entry, gone, lineOf);
-  if (by === who || !able.includes(by) || able.includes(who)) return false;
-  const owners = ownersOf(entry.members);
-  return owners.includes(by) || !owners.some((name) => name !== who && able.includes(name));
-}
+/** An owner, or any member where no other owner can sign. @param {string[]} able @param {string[]} owners
+ * @param {string} by @param {string} who whose keys are new */
+const mayConfirm = (able, owners, by, who) =>
+  by !== who &&
+  able.includes(by) &&
+  (owners.includes(by) || !owners.some((name) => name !== who && able.includes(name)));
 
 /**
  * How the members of a log stand by the bundles that are known now.
@@ -159,13 +164,17 @@ function mayConfirm(entry, gone, lineOf, by, who) {
  */
 export function standing({ entry, gone, lineOf, me }) {
   const able = ableIn(entry, gone, lineOf);
+  const owners = ownersOf(entry.members);
   const here = [...entry.members.keys()].filter((who) => !gone.has(who)).sort();
-  const reset = here.filter((who) => !able.includes(who) && lineOf(who) !== undefined);
+  const reset = here.filter((who) => {
+    const line = lineOf(who);
+    return line !== undefined && currentLink(line) !== undefined && !able.includes(who);
+  });
   return {
     able,
     reset,
-    mayConfirm: reset.filter((who) => mayConfirm(entry, gone, lineOf, me, who)),
-    confirmers: reset.includes(me) ? able.filter((who) => mayConfirm(entry, gone, lineOf, who, me)) : [],
+    mayConfirm: reset.filter((who) => mayConfirm(able, owners, me, who)),
+    confirmers: reset.includes(me) ? able.filter((who) => mayConfirm(able, owners, who, me)) : [],
     stuck: here.length > 0 && able.length === 0,
   };
 }

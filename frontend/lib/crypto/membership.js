@@ -30,7 +30,8 @@ import { isSigned, readSigned } from './signed.js';
  */
 
 const OPS = new Set(['create', 'add', 'remove', 'leave', 'role', 'keys', 'rename', 'retire']);
-const BY_OWNERS = new Set(['add', 'remove', 'role', 'rename']);
+/** Ops that only an owner may make. */
+export const BY_OWNERS = new Set(['add', 'remove', 'role', 'rename']);
 const MAX_MEMBERS = 200;
 
 // ---- reading ----
