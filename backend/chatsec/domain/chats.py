@@ -130,7 +130,7 @@ class ChatService:
         if asked.event.entry is None:
             raise invalid("membership", "missing")
         head = self._storage.chats.head(chat)
-        if self._requests.is_taken(asked.event) and head is not None and head.created_by == by:
+        if self._requests.is_taken(asked.event):
             return self.get(by, chat), False
         self._require_next(None, asked.event)
         if head is not None:
@@ -138,9 +138,10 @@ class ChatService:
         event = self._requests.judge(asked)
         request = crypto.b64u_decode(asked.event.entry.hash)
         placed = self._append_combined(replace(event, chat_data=NewChat(name, "combined", request)))
-        if not placed.duplicate:
+        new = placed is not None and not placed.duplicate
+        if new:
             self._take_out_ended(usernames)
-        return self.get(by, chat), not placed.duplicate
+        return self.get(by, chat), new
 
     def change(
         self, event: NewEvent, membership: Json | None = None, client_share: Json | None = None
@@ -262,11 +263,16 @@ class ChatService:
             if without := [name for name in named if name not in with_keys]:
                 raise ChatSecError("member_without_keys", usernames=without)
 
-    def _append_combined(self, event: NewEvent) -> Appended:
-        """Judged before any key is made for it, then in the log. S_e is wrapped for the share's recipients, again if a
-        bundle moved while it was: then the judge says so, if the share is wrong by it."""
+    def _append_combined(self, event: NewEvent) -> Appended | None:
+        """Judged before any key is made for it, then in the log; None if the same request was faster. S_e is wrapped for
+        the share's recipients, again if a bundle moved while it was: then the judge says so, if the share is wrong by it."""
         with self._turns.setdefault(event.chat, threading.Lock()):
-            self._take(event, self._judge(event))
+            try:
+                self._take(event, self._judge(event))
+            except ChatSecError:
+                if self._requests.is_taken(event):
+                    return None
+                raise
             if event.share is None:
                 return self._commit(event)
             for _ in range(TRIES):
