@@ -13,27 +13,30 @@ import {
   randomBytes,
   sealEnvelope,
 } from '../../lib/crypto/index.js';
+import { secretOf } from './forge.js';
 import { enter, settle, until } from './people.js';
 import { ModelServer } from './server.js';
 
-/** A chat of three with a history: two lanes, two epochs, eight items. `reader` is not there yet. */
-export async function scene(names = ['alice', 'bob', 'carol']) {
+/** A chat of three with a history: two lanes, two epochs, eight items; a fourth name is added with the second epoch. */
+export async function scene(names = ['alice', 'bob', 'carol'], keyMode = 'server') {
   const server = new ModelServer();
+  server.keyMode = keyMode;
   const identities = await settle(server, names);
   const [alice, bob] = [
     await enter(server, identities.get('alice')),
     await enter(server, identities.get('bob')),
   ];
-  const id = await alice.startChat({ usernames: names.slice(1) });
+  const id = await alice.startChat({ usernames: names.slice(1, 3), keyMode });
   const all = { server, identities, alice, bob, id, chat: server.chats.get(id), clients: [alice, bob] };
   for (const client of [alice, bob]) {
-    await client.acceptServerMade(id).catch(() => undefined);
+    await client.acceptServerMade(id);
     await client.openChat(id);
   }
   await say(all, alice, 'a1');
   await say(all, bob, 'b1');
   await say(all, alice, 'a2');
-  await alice.changeChat(id, { kind: 'rekey' });
+  const second = names[3] ? { kind: 'add', usernames: [names[3]] } : { kind: 'rekey' };
+  await alice.changeChat(id, second);
   await say(all, bob, 'b2');
   await say(all, alice, 'a3');
   await say(all, bob, 'b3');
@@ -75,11 +78,8 @@ export const chatOf = (client, id) => client.getSnapshot().chats.find((chat) => 
  * @param {string} username whose keys sign
  * @param {object} [change] header fields to set, and `payload`, `keys` (an Identity's), `kc`, `tamper` (of the envelope)
  */
-export async function craft(
-  { identities, chat, id },
-  username,
-  { payload, keys, secret, tamper, epoch, ...header } = {},
-) {
+export async function craft(world, username, { payload, keys, secret, tamper, epoch, ...header } = {}) {
+  const { identities, chat, id } = world;
   const opened = epoch ? chat.epochs.find(({ number }) => number === epoch) : chat.epochs.at(-1);
   const { alg, kid, pkcs8 } = (keys ?? identities.get(username).keys).find(
     ({ alg: name }) => name === 'Ed25519',
@@ -95,12 +95,12 @@ export async function craft(
       n: 1,
       prev: '',
       seen: { seq: last.seq, hash: last.chain },
-      log: '',
+      log: chat.log.at(-1)?.hash ?? '',
       at: '2026-11-24T12:00:00.000Z',
       ...header,
     },
     payload: payload ?? { type: 'text', body: 'hostile' },
-    epochKey: await epochKey(secret ?? (opened ?? chat.epochs.at(-1)).secret),
+    epochKey: await epochKey(secret ?? (await secretOf(world, opened ?? chat.epochs.at(-1)))),
     signer: { alg, kid, key: await importPrivate(alg, pkcs8) },
   });
   const { chat: _chat, ...body } = tamper ? tamper(envelope) : envelope;

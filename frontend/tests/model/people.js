@@ -3,16 +3,23 @@
  * clients that are the real ones, joined to the model server.
  */
 
+import { readFileSync } from 'node:fs';
+
 import {
+  decodeB64u,
   encodeB64u,
+  encodeText,
   generateKey,
+  judgeBundle,
   kidOf,
   makeBundle,
   newBackupKey,
   newKdf,
+  openBackup,
+  publicOf,
   sealBackup,
   sha256,
-  encodeText,
+  unwrapBackupKey,
   wrapBackupKey,
 } from '../../lib/crypto/index.js';
 import { createClient, memoryStore } from '../../lib/index.js';
@@ -27,20 +34,25 @@ export async function cheapKdf(password) {
   };
 }
 
-const wrapping = new Map();
+/** Ready private keys, made once for all tests: RSA keys are slow to make. */
+const READY = JSON.parse(readFileSync(new URL('../../../tests/support/keys.json', import.meta.url), 'utf8'));
+let drawn = 0;
 
-/** A wrapping key per name, made once: RSA keys are slow to make. */
-async function wrappingKey(name) {
-  if (!wrapping.has(name)) wrapping.set(name, makeKey('RSA-OAEP-256'));
-  return copyOf(await wrapping.get(name));
+/** The next ready wrapping key; people may share one, as far as it matters here. */
+async function wrappingKey() {
+  const pkcs8 = decodeB64u(READY[drawn++ % READY.length]['RSA-OAEP-256']);
+  return keyOf('RSA-OAEP-256', await publicOf('RSA-OAEP-256', pkcs8), pkcs8);
 }
 
-async function makeKey(alg) {
-  const { spki, pkcs8 } = await generateKey(alg);
-  return { alg, kid: await kidOf(spki), spki, pkcs8 };
+async function signingKey() {
+  const { spki, pkcs8 } = await generateKey('Ed25519');
+  return keyOf('Ed25519', spki, pkcs8);
 }
 
-const copyOf = ({ alg, kid, spki, pkcs8 }) => ({ alg, kid, spki: spki.slice(), pkcs8: pkcs8.slice() });
+const keyOf = async (alg, spki, pkcs8) => ({ alg, kid: await kidOf(spki), spki, pkcs8 });
+
+/** Keys of one person, cheap ones: Ed25519 to sign, RSA-3072 to wrap. */
+export const newKeys = async () => [await wrappingKey(), await signingKey()];
 
 /** An account's keys, bundles and backup, as its client would have made them. */
 export class Identity {
@@ -52,12 +64,20 @@ export class Identity {
     this.hash = '';
     this.keys = [];
     this.retired = [];
+    this.backupVersion = 0;
+    this.backupKey = newBackupKey();
+    this.stateN = 0;
   }
 
-  /** A new version of the bundle; `linked` says whether the old key vouches for it. */
-  async renew({ linked = true, keys } = {}) {
+  /**
+   * A new version of the bundle.
+   * @param {{linked?: boolean, keys?: any[], account?: any}} [how] `linked`: whether the old key vouches for it;
+   *   `account`: as the server holds it, with what its clients made of it since
+   */
+  async renew({ linked = true, keys, account } = {}) {
+    if (account) await this.catchUp(account);
     const link = this.keys.find(({ alg }) => alg === 'Ed25519');
-    const next = keys ?? [await wrappingKey(this.username), await makeKey('Ed25519')];
+    const next = keys ?? (await newKeys());
     const continues = linked && this.version > 0;
     this.version += 1;
     const parts = { username: this.username, version: this.version, keys: next };
@@ -68,19 +88,31 @@ export class Identity {
     return { bundle, backup: this.backup };
   }
 
-  async #backup() {
-    const { username } = this;
+  /** Keys and backup as they stand at the server now. */
+  async catchUp({ username, backup, bundles }) {
     const { passwordKey: key } = await cheapKdf(this.password);
-    const backupKey = newBackupKey();
+    const backupKey = await unwrapBackupKey({ username, backup, type: 'password', key });
+    const secrets = await openBackup({ username, backup, backupKey });
+    this.keys = await Promise.all(secrets.keys.map(opened));
+    this.retired = await Promise.all(secrets.retired.map(opened));
+    const { hash, version } = await judgeBundle(username, bundles.at(-1));
+    const { version: backupVersion } = backup;
+    Object.assign(this, { hash, version, backupVersion, backupKey, stateN: secrets.state_n });
+  }
+
+  async #backup() {
+    const { username, backupKey } = this;
+    const { passwordKey: key } = await cheapKdf(this.password);
     const stored = (list) => list.map(({ alg, kid, pkcs8 }) => ({ alg, kid, pkcs8: encodeB64u(pkcs8) }));
     const secrets = {
       keys_version: this.version,
       keys: stored(this.keys),
       retired: stored(this.retired),
-      state_n: 0,
+      state_n: this.stateN,
     };
     const wraps = [await wrapBackupKey({ username, type: 'password', key, backupKey })];
-    return sealBackup({ username, version: this.version, secrets, backupKey, wraps });
+    this.backupVersion += 1;
+    return sealBackup({ username, version: this.backupVersion, secrets, backupKey, wraps });
   }
 
   async account() {
@@ -88,6 +120,12 @@ export class Identity {
     const { auth: password } = await cheapKdf(this.password);
     return { username: this.username, password, kdf: this.kdf, backup, bundle };
   }
+}
+
+/** A key out of a backup. */
+async function opened({ alg, kid, pkcs8: text }) {
+  const pkcs8 = decodeB64u(text);
+  return { alg, kid, spki: await publicOf(alg, pkcs8), pkcs8 };
 }
 
 /** Adds accounts to a server. @returns {Promise<Map<string, Identity>>} */
