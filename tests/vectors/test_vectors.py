@@ -18,7 +18,7 @@ from tests.vectors import fixed, make
 
 HERE = Path(__file__).parent
 FILES = ("encodings", "kid", "bundle", "chain", "password", "backup", "envelope", "padding", "dsa", "wrap")
-COMBINED = ("membership", "share", "combined", "safety")  # reproduced by test_combined.py
+COMBINED = ("membership", "share", "combined", "safety", "signed")  # by test_combined.py, test_signed.py
 KEPT = ("state", "recovery", "attachment")  # by test_kept.py
 Case = dict[str, Any]
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { lineOf, walkBundles } from '../../lib/crypto/index.js';
 
-/** @type {Map<string, Promise<import('../../lib/crypto/lines.js').Line>>} */
+/** @type {Map<any, Promise<import('../../lib/crypto/lines.js').Line>>} by the newest bundle */
 const lines = new Map();
 
 /** @param {string} name of a vector file @returns {Record<string, any[]>} username → bundles, oldest first */
@@ -12,22 +12,23 @@ export const peopleOf = (name) =>
 
 const bundles = peopleOf('membership');
 
-/** @param {string} username @param {number} versions @returns {Promise<import('../../lib/crypto/lines.js').Line>} */
-async function walk(username, versions) {
-  const { steps } = await walkBundles(username, null, bundles[username].slice(0, versions));
+/** @param {string} username @param {any[]} known @returns {Promise<import('../../lib/crypto/lines.js').Line>} */
+async function walk(username, known) {
+  const { steps } = await walkBundles(username, null, known);
   return lineOf(username, steps);
 }
 
 /**
- * Lines of everybody in a case. @param {{versions: Record<string, number>}} vector username → how many bundles are known
- * @returns {Promise<import('../../lib/crypto/lines.js').LineOf>}
+ * Lines of everybody in a case.
+ * @param {{versions: Record<string, number>}} vector username → how many bundles are known
+ * @param {Record<string, any[]>} [people] of its file @returns {Promise<import('../../lib/crypto/lines.js').LineOf>}
  */
-export async function linesOf({ versions }) {
+export async function linesOf({ versions }, people = bundles) {
   const known = new Map();
   for (const [username, count] of Object.entries(versions)) {
-    const name = `${username} ${count}`;
-    const line = lines.get(name) ?? walk(username, count);
-    lines.set(name, line);
+    const all = people[username].slice(0, count);
+    const line = lines.get(all.at(-1)) ?? walk(username, all);
+    lines.set(all.at(-1), line);
     known.set(username, await line);
   }
   return (username) => known.get(username);
