@@ -8,8 +8,8 @@
 
 It does what the protocol asks of a client: orders by seq, checks each item's `before` against its own chain, syncs after
 every connect and reads the pages that it lacks, sends what has no ack again as it was, seals anew under the same id
-after `stale_epoch`, and waits longer and longer, never in step with others, before it tries again. What no server may
-do it notes in `complaints`.
+after `stale_epoch`, and waits longer and longer, never in step with others, before it tries again. In a `combined` chat it
+says which entry it saw last, and waits while a share is due; it signs nothing. What no server may do it notes in `complaints`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIRST_PAUSE, LAST_PAUSE = 0.5, 5.0  # seconds before it tries again; the page wa
 HANDSHAKE = 20  # seconds that a connection may take to be made
 ANSWER = 40  # seconds in which whatever is asked by a socket that stays open must be answered
 TICK = 0.25
-PASSING = ("unavailable", "rate_limited")
+PASSING = ("unavailable", "rate_limited", "share_due")
 
 
 class _Cut(Exception):
@@ -65,6 +65,7 @@ class Device:
         self._asked: tuple[int, float] | None = None  # number of the send that is under way, and since when
         self._lane = p.new_lane()
         self._epoch: Json = {}
+        self._log = ""  # the last entry that an item held has named
         self._told = 0  # highest seq that it was told of
         self._read_at = 0.0  # not before that are pages asked for
         self._pause = FIRST_PAUSE
@@ -255,6 +256,7 @@ class Device:
                 self.complaints.append(f"{item['seq']} comes after {self.last}")
             before = p.chain_step(before, p.item_hash(item))
             self.chain.append(before)
+            self._log = item.get("event", {}).get("log") or self._log
 
     # ------------------------------------------------------------ catching up
 
@@ -321,6 +323,7 @@ class Device:
             sender=self.name,
             lane=self._lane,
             seen=(self.last, p.b64u(self.chain[-1])),
+            log=self._log,
             alg=p.ED25519,
         )
 

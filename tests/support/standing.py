@@ -25,9 +25,12 @@ Header = Mapping[str, Any]
 
 
 def server_share(reader: Reader, number: int) -> bytes:
-    """S_e; `waiting_for_key`, `key_lost` or, of a wrap that does not open, `undecryptable` without."""
+    """S_e; `waiting_for_key`, `key_lost` or, of a wrap that does not open, `undecryptable` without.
+
+    An epoch that this member was excluded from is none that they wait for: its client share is forgotten.
+    """
     epoch = reader.epochs.get(number)
-    if epoch is None or epoch["wrapped"] is None:
+    if epoch is None:
         raise Failure("waiting_for_key")
     if epoch["kid"] not in reader.keys:
         raise Failure("key_lost")
@@ -85,7 +88,7 @@ class CombinedStanding:
         self.epoch = 0
         self.view = View()
         self.named: dict[int, str] = {}  # seq → the entry that its item names
-        self._shares: dict[int, Share | None] = {}  # epoch → its share, None for one that was not shown to me
+        self._shares: dict[int, Share | None] = {}  # epoch → its share, None for one that is not here yet
         self._begun = False
 
     def event(self, seq: int, event: Mapping[str, Any]) -> None:
@@ -133,10 +136,12 @@ class CombinedStanding:
         return entries[place] if place < len(entries) else None
 
     def _follow_share(self, event: Mapping[str, Any]) -> None:
-        given = self._reader.epochs.get(event["epoch"], {}).get("client_share") if event["share"] else None
-        if event["share"] and given is None:
-            self._shares[event["epoch"]] = None
-            return
+        given = None
+        if event["share"]:
+            if event["epoch"] not in self._reader.epochs:
+                self._shares[event["epoch"]] = None
+                return
+            given = self._reader.epochs[event["epoch"]]["client_share"]
         self.view = follow_share(self.view, self._reader.chat, event, self._reader.people, given)
         if event["share"]:
             self._shares[event["epoch"]] = self.view.share
@@ -167,7 +172,7 @@ class CombinedStanding:
             raise Failure("unknown_key", "its share was refused")
         share = self._shares[number]
         if share is None:
-            raise Failure("waiting_for_key", "I was excluded")
+            raise Failure("waiting_for_key")
         return share
 
     def used(self, username: str, version: int) -> None:
@@ -179,6 +184,8 @@ class CombinedStanding:
         mine = {kh: reader.keys.get(kid) for kh, kid in _wrapping(reader.people[reader.username]).items()}
         given = reader.epochs[number]["client_share"]
         server = server_share(reader, number)
+        if reader.username not in share.recipients or given["wrapped"] is None:
+            raise Failure("key_lost", "I was excluded")
         try:
             secret = open_share(share, given["wrapped"], reader.chat, reader.username, mine)
         except Failure as failure:
