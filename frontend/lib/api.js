@@ -192,7 +192,7 @@ function queryText(query) {
 }
 
 /** @param {Response} response @param {Uint8Array} bytes @param {string} type */
-function readJson(response, bytes, type) {
+export function readJson(response, bytes, type) {
   const given = (response.headers.get('content-type') ?? '').split(';')[0].trim().toLowerCase();
   if (given !== type) throw new ChatSecError('bad_answer', `answer is ${given || 'of no type'}, not ${type}`);
   try {
@@ -205,7 +205,7 @@ function readJson(response, bytes, type) {
 }
 
 /** A refusal as an error (RFC 9457). @param {Response} response @param {Uint8Array} bytes */
-function problem(response, bytes) {
+export function problem(response, bytes) {
   const after = Number(response.headers.get('retry-after'));
   const common = { status: response.status, ...(after > 0 && { retry_after: after }) };
   try {

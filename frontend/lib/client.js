@@ -7,6 +7,8 @@
 import { createAccount, UNREACHABLE } from './account.js';
 import { judgeItems, judgeUser } from './answers.js';
 import { createApi } from './api.js';
+import { createAttachments } from './attachments.js';
+import { createBackups } from './backups.js';
 import { createChats } from './chats.js';
 import { ALGORITHMS } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
@@ -16,15 +18,25 @@ import { createMessages } from './messages.js';
 import { createOutbox } from './outbox.js';
 import { createPins } from './pins.js';
 import { createPresence } from './presence.js';
+import { createRecovery } from './recovery.js';
 import { createRunner } from './runner.js';
 import { createSnapshots } from './snapshot.js';
 import { createSocket } from './socket.js';
+import { createState } from './state.js';
 import { guardStore } from './store/guard.js';
+import { createVerification } from './verification.js';
 
 /** What passes by itself, and is not the user's concern. */
 const TRANSIENT = [...UNREACHABLE, 'rate_limited', 'unauthorized', 'token_expired', 'not_found'];
 
 const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/** A session's part of the snapshot before there is one, and after. */
+const nobody = () => ({
+  user: null,
+  connection: /** @type {const} */ ('offline'),
+  accountWarnings: [],
+  account: { recovery: null, keyMode: /** @type {const} */ ('server') },
+});
 const timer = (/** @type {number} */ ms, /** @type {() => void} */ then) => {
   const id = setTimeout(then, ms);
   return () => clearTimeout(id);
@@ -46,6 +58,7 @@ const timer = (/** @type {number} */ ms, /** @type {() => void} */ then) => {
  * @param {(ms: number) => Promise<unknown>} [outside.wait]
  * @param {import('./runner.js').Runner} [outside.runner]
  * @param {number} [outside.pageSize] items fetched at once
+ * @param {number} [outside.stateDelay] milliseconds after which what changed in the client state is stored
  * @returns {import('./types.js').Client}
  */
 export function createClient({
@@ -62,10 +75,12 @@ export function createClient({
   runner = createRunner(),
   kdf = (password, parameters) => runner.run('deriveLogin', { password, kdf: parameters }),
   pageSize,
+  stateDelay,
 }) {
   /** @type {{phase: import('./types.js').Phase, user: {username: string, displayName: string}|null,
-   *   connection: import('./types.js').Connection, accountWarnings: import('./types.js').AccountWarning[]}} */
-  let session = { phase: 'starting', user: null, connection: 'offline', accountWarnings: [] };
+   *   connection: import('./types.js').Connection, accountWarnings: import('./types.js').AccountWarning[],
+   *   account: import('./types.js').Snapshot['account']}} */
+  let session = { phase: 'starting', ...nobody() };
   let directory = false;
   const me = () => session.user?.username ?? '';
   const changed = (/** @type {string} */ chat) => snapshots.changed(chat);
@@ -84,8 +99,30 @@ export function createClient({
     refreshIn,
     onEnded: end,
   });
-  const keyring = createKeyring({ api, store, runner, kdf });
-  const pins = createPins({ api, store, onChange: () => snapshots.changed() });
+  const keyring = createKeyring({ store });
+  const backups = createBackups({ api, keyring, runner, kdf });
+  const pins = createPins({
+    api,
+    store,
+    onChange: () => snapshots.changed(),
+    onPin: () => state.touch(),
+    isLost: () => state.lost(),
+  });
+  const state = createState({
+    api,
+    store,
+    keyring,
+    pins,
+    warnChat: (chat, names) => chats.warn(chat, names),
+    warnAccount,
+    after: timer,
+    background,
+    onChange: () => snapshots.changed(),
+    delay: stateDelay,
+  });
+  const recovery = createRecovery({ api, backups, keyring, state, runner, kdf });
+  const verification = createVerification({ pins, keyring, state, runner, me });
+  const attachments = createAttachments({ api, apiUrl, fetch: (...args) => fetch(...args) });
   const chats = createChats({ api, store, me, uuid, now, onChange: changed });
   const presence = createPresence({ after: timer, onChange: () => snapshots.changed() });
   /** @type {import('./messages.js').Messages} */
@@ -130,12 +167,20 @@ export function createClient({
     api,
     store,
     keyring,
+    backups,
+    recovery,
     pins,
+    state,
+    locks,
+    me,
     set,
+    tellRecovery: (stored) => set({ account: { ...session.account, recovery: stored } }),
     begin,
     forget,
     warn: warnAccount,
     background,
+    onRenewed: async () => undefined,
+    leaveChats: async () => undefined,
   });
   const snapshots = createSnapshots({ chats, messages, outbox, presence, pins, session: () => session });
 
@@ -168,13 +213,15 @@ export function createClient({
     set({ connection });
     if (connection !== 'online') return;
     if (directory) background(watch());
+    background(state.connected());
+    if (session.account.recovery === null) background(account.lookForRecovery());
     background(live.connected());
   }
 
   /** Somebody's keys changed. @param {string} username */
   async function reloadKeys(username) {
     const person = await pins.load(username);
-    if (username === me()) account.judgeOwn(person);
+    if (username === me()) await account.judgeOwn(person);
     await messages.rejudge(username);
   }
 
@@ -192,10 +239,10 @@ export function createClient({
     socket.close();
     store.closed = true;
     directory = false;
-    for (const part of [outbox, messages, chats, presence, pins]) part.clear();
+    for (const part of [outbox, messages, chats, presence, pins, state, verification]) part.clear();
     api.forget();
     keyring.forget();
-    session = { phase: 'signed_out', user: null, connection: 'offline', accountWarnings: [] };
+    session = { phase: 'signed_out', ...nobody() };
     snapshots.clear();
   }
 
@@ -219,6 +266,20 @@ export function createClient({
     getSnapshot: snapshots.get,
 
     ...account.entries,
+    ...account.changes,
+
+    async attach(chat, blob, options) {
+      needSession();
+      if (chats.needsConsent(chat)) throw new ChatSecError('consent_needed');
+      chats.checkMode(chat);
+      return attachments.put(chat, blob, options);
+    },
+    openAttachment: (chat, attachment, options) => attachments.open(chat, attachment, options),
+    safetyNumber: (username) => verification.safetyNumber(username),
+    async setVerified(username, verified) {
+      await verification.setVerified(username, verified);
+      await messages.rejudge(username);
+    },
 
     async findPeople(query) {
       needSession();
@@ -294,6 +355,7 @@ export function createClient({
       judgeItems(answer, judgeUser).forEach(presence.takeUser);
     },
     close() {
+      state.close();
       socket.close();
       runner.close();
     },

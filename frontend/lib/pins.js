@@ -10,8 +10,9 @@ import { isObject, lineOf, walkBundles } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
 /**
- * @typedef {{username: string, version: number, keys: string, linked: string[]}} Pin
- *   `keys` is the bundle hash kh; `linked` all hashes that were ever linked to a pin of theirs
+ * @typedef {{username: string, version: number, keys: string, linked: string[], verified: boolean}} Pin
+ *   `keys` is the bundle hash kh; `linked` all hashes that were ever linked to a pin of theirs; `verified`: the user
+ *   compared safety numbers with them, and stays so along continuity
  * @typedef {{version: number, hash: string, alg: string, kid: string, spki: Uint8Array}} Candidate a signing key of a bundle
  * @typedef {Object} Person
  * @property {string} username
@@ -94,8 +95,9 @@ function movedPin(username, current, trust, pin) {
     ]),
   ];
   const moves = current && trust.get(current.hash) === 'linked' && current.version >= (pin?.version ?? 0);
-  if (moves) return { username, version: current.version, keys: current.hash, linked };
-  return pin && { ...pin, linked };
+  const verified = pin?.verified ?? false;
+  if (moves) return { username, version: current.version, keys: current.hash, linked, verified };
+  return pin && { ...pin, linked, verified };
 }
 
 /** @param {Awaited<ReturnType<typeof walkBundles>>} walked @param {Person['trust']} trust @param {Pin|null} pin */
@@ -108,22 +110,29 @@ function warningsOf({ steps, current }, trust, pin) {
   return warnings;
 }
 
-/** The pin that the user's yes makes of the current keys. @param {Person} person @returns {Pin} */
-export function acceptedPin({ username, current, pin }) {
+/** The pin that the user's yes makes of the current keys. @param {Person} person @param {boolean} [verified] by comparing
+ * safety numbers @returns {Pin} */
+export function acceptedPin({ username, current, pin }, verified = false) {
   if (!current) throw new ChatSecError('weak_key', 'the current keys of this person must not be used');
   return {
     username,
     version: current.version,
     keys: current.hash,
     linked: [...new Set([...(pin?.linked ?? []), current.hash])],
+    verified,
   };
 }
 
 /**
  * The people this client has met: loads, judges, remembers.
- * @param {{api: import('./api.js').Api, store: import('./store/port.js').Store, onChange: (username: string) => void}} parts
+ * @param {object} parts
+ * @param {import('./api.js').Api} parts.api
+ * @param {import('./store/port.js').Store} parts.store
+ * @param {(username: string) => void} parts.onChange
+ * @param {() => void} parts.onPin  a pin was written
+ * @param {() => boolean} parts.isLost  the client state is: nobody shows as verified
  */
-export function createPins({ api, store, onChange }) {
+export function createPins({ api, store, onChange, onPin, isLost }) {
   /** @type {Map<string, Person>} */
   const people = new Map();
   /** @type {Map<string, string>} username → the answer last judged, as text */
@@ -137,13 +146,24 @@ export function createPins({ api, store, onChange }) {
     if (held && judged.get(username) === text) return held;
     const pin = (await store.get('pins', username)) ?? null;
     const person = await judgePerson(username, answer, pin);
-    if (person.pin && JSON.stringify(person.pin) !== JSON.stringify(pin)) {
-      await store.write([{ kind: 'pins', id: username, value: person.pin }]);
-    }
+    if (person.pin && JSON.stringify(person.pin) !== JSON.stringify(pin)) await write([person.pin]);
     people.set(username, person);
     judged.set(username, text);
     onChange(username);
     return person;
+  }
+
+  /** @param {Pin[]} pins */
+  async function write(pins) {
+    await store.write(pins.map((pin) => ({ kind: 'pins', id: pin.username, value: pin })));
+    onPin();
+  }
+
+  /** Judges again, what was answered last, against the pin as it is now. @param {string} username */
+  async function again(username) {
+    const text = judged.get(username);
+    judged.delete(username);
+    if (text) await take(JSON.parse(text));
   }
 
   const fetchOne = (/** @type {string} */ username) =>
@@ -153,6 +173,13 @@ export function createPins({ api, store, onChange }) {
     /** @param {string} username @returns {Person|undefined} */
     get: (username) => people.get(username),
     all: () => [...people.values()],
+    /** What shows beside the name. @param {string} username */
+    verified: (username) => !isLost() && Boolean(people.get(username)?.pin?.verified),
+    /** A verified person who began anew: nothing is sent under their new keys before the user's yes. @param {string} username */
+    held(username) {
+      const person = people.get(username);
+      return Boolean(person?.pin?.verified) && Boolean(person?.warnings.includes('identity_reset'));
+    },
     take,
     /** Everyone a chat ever had. @param {string} chat */
     async loadChat(chat) {
@@ -162,14 +189,32 @@ export function createPins({ api, store, onChange }) {
     },
     /** @param {string} username */
     load: async (username) => take(await fetchOne(username)),
-    /** The user's yes to the keys as they are now. @param {string} username */
-    async accept(username) {
+    /** The user's yes to the keys as they are now. @param {string} username @param {boolean} [verified] */
+    async accept(username, verified = false) {
       // What the user was shown, not what the server might answer by now.
       const person = people.get(username) ?? (await take(await fetchOne(username)));
-      const text = judged.get(username) ?? '';
-      await store.write([{ kind: 'pins', id: username, value: acceptedPin(person) }]);
-      judged.delete(username);
-      return take(JSON.parse(text));
+      await write([acceptedPin(person, verified)]);
+      await again(username);
+    },
+    /** The user's no: compared, and not the same; or no longer sure. @param {string} username */
+    async doubt(username) {
+      const pin = await store.get('pins', username);
+      if (!pin?.verified) return;
+      await write([{ ...pin, verified: false }]);
+      await again(username);
+    },
+    /** Pins that another device of the user moved, or marked. @param {[string, {version: number, keys: string, verified: boolean}][]} moved */
+    async adopt(moved) {
+      const next = await Promise.all(
+        moved.map(async ([username, { version, keys, verified }]) => {
+          const pin = await store.get('pins', username);
+          const linked = pin?.linked.includes(keys) ? pin.linked : [keys];
+          return { username, version, keys, linked, verified };
+        }),
+      );
+      if (next.length === 0) return;
+      await write(next);
+      for (const { username } of next) await again(username);
     },
     clear() {
       people.clear();

@@ -13,6 +13,8 @@
  * @property {ChatView[]} chats  newest activity first
  * @property {Record<string, PersonView>} people  by username
  * @property {AccountWarning[]} accountWarnings
+ * @property {{recovery: boolean|null, keyMode: 'server'|'combined'}} account  whether a recovery code is stored (null: not known
+ *   yet); how new chats get their keys
  * @property {Record<string, OpenView>} open  by chat id: the chats whose pages are loaded
  *
  * @typedef {{name: string, detail: string}} AccountWarning  `name` is a key of FAILURES
@@ -67,6 +69,9 @@
  * @property {boolean} [deleted]
  * @property {Record<string, string[]>} [reactions]  emoji → usernames
  *
+ * @typedef {{id: string, key: string, nonce: string, name: string, mime: string, size: number, sha256: string}} Attachment
+ *   as its payload carries it (§5); `size` in bytes of the plaintext
+ *
  * @typedef {Object} EventItem
  * @property {'event'} kind
  * @property {string} key
@@ -99,6 +104,18 @@
  *   options?: {onProgress?: (p: Progress) => void}) => Promise<void>} register
  * @property {(account: {username: string, password: string},
  *   options?: {onProgress?: (p: Progress) => void}) => Promise<void>} login
+ * @property {(account: {username: string, code: string, newPassword: string},
+ *   options?: {onProgress?: (p: Progress) => void}) => Promise<{recoveryCode: string}>} recover  logs in; the used code is replaced
+ *   by the one returned, which is stored already. Throws `invalid` (no code), `invalid_credentials`.
+ * @property {() => string} newRecoveryCode  synchronous; groups of four; nothing is stored yet
+ * @property {(parts: {code: string, password: string}) => Promise<void>} saveRecoveryCode  stored, read back and opened. Throws
+ *   `invalid`, `wrong_password`.
+ * @property {(parts: {password: string, newPassword: string, compromised: boolean},
+ *   options?: {onProgress?: (p: Progress) => void}) => Promise<{recoveryCode: string|null}>} changePassword  ends all other sessions;
+ *   `compromised`: new keys and a new recovery code, too. Throws `wrong_password`.
+ * @property {() => Promise<{id: string, createdAt: string, usedAt: string, agent: string, current: boolean}[]>} sessions
+ * @property {(id: string) => Promise<void>} endSession
+ * @property {(parts: {password: string}) => Promise<void>} deleteAccount  for ever. Throws `wrong_password`, `last_owner`.
  * @property {() => Promise<void>} logout  ends the session and clears everything stored
  * @property {(query: string) => Promise<User[]>} findPeople
  * @property {(chat: {usernames: string[], name?: string}) => Promise<string>} startChat  the new chat's id
@@ -113,6 +130,16 @@
  * @property {(chatId: string, id: string) => Promise<void>} retry    try a failed own message again
  * @property {(chatId: string, id: string) => Promise<void>} discard  drop a failed own message
  * @property {(chatId: string) => Promise<void>} acceptServerMade
+ * @property {(username: string) => Promise<{digits: string, qr: string}>} safetyNumber  60 digits in groups of five; text of the QR code.
+ *   Throws `identity_reset` (own keys), `weak_key`, `server_rollback`.
+ * @property {(username: string, verified: boolean) => Promise<void>} setVerified  resolves when it is stored at the server; a yes is to
+ *   the number shown last, and accepts the keys. Throws `keys_conflict` where they have changed since.
+ * @property {(chatId: string, blob: Blob, options: {name: string, mime: string, onProgress?: (amount: {done: number, of: number}) => void,
+ *   signal?: AbortSignal}) => Promise<Attachment>} attach  encrypts and uploads; then `send` it. Throws `too_large`; cancelled:
+ *   the signal's reason.
+ * @property {(chatId: string, attachment: Attachment, options?: {onProgress?: (amount: {done: number, of: number}) => void,
+ *   signal?: AbortSignal}) => Promise<Blob>} openAttachment  its type is that of an image, or octet-stream: never one that a browser
+ *   runs. Throws `bad_attachment`, `undecryptable`, `too_large`, `not_found`, `offline`, `timeout`; cancelled: the signal's reason.
  * @property {(username: string) => Promise<void>} acceptKeys  moves the pin to the keys shown now
  * @property {(chatId: string) => Promise<void>} markRead
  * @property {(chatId: string, active: boolean) => Promise<void>} typing

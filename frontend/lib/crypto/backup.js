@@ -55,7 +55,7 @@ export async function wrapBackupKey({ username, type, key, backupKey, random = r
  * @param {string} parts.username
  * @param {number} parts.version n of the backup, one above the stored one's
  * @param {Secrets} parts.secrets
- * @param {Uint8Array} parts.backupKey B
+ * @param {import('./symmetric.js').AesKey} parts.backupKey B
  * @param {Wrap[]} parts.wraps as wrapBackupKey makes them
  * @param {Random} [parts.random]
  * @returns {Promise<Backup>}
