@@ -3,28 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { CHAIN_START } from '../../lib/crypto/index.js';
-import { begin, headBefore, reduce } from '../../lib/timeline.js';
+import { headBefore, reduce } from '../../lib/timeline.js';
 import { chainAt } from './facts.js';
-import { History, kh } from './log.js';
-
-/** A state before the first of these items of a history. */
-function start(history, facts = history.facts, { anchor = null, position = null, ...more } = {}) {
-  const { lineOf, trustOf } = history;
-  const [{ seq: first, kind, share: opening, event }] = facts;
-  const number = kind === 'message' ? facts[0].header.epoch : event.epoch - (opening ? 1 : 0);
-  const opener = history.facts.find((fact) => fact.event?.share && fact.event.epoch === number);
-  const epoch = opener && { number, opened_seq: opener.seq, members: opener.epochMembers };
-  const log = history.log();
-  const combined = {
-    log,
-    head: headBefore({ facts, log, anchor }),
-    share: opener ? opener.share : null,
-    ...more,
-  };
-  const before = first === 1 ? CHAIN_START : chainAt(first - 1);
-  return begin({ first, before, epoch: epoch ?? null, context: { lineOf, trustOf, position }, combined });
-}
+import { History, kh, start } from './log.js';
 
 const judged = (history, ...facts) => reduce(start(history), [...history.facts, ...facts]);
 const last = ({ verdicts }) => {

@@ -4,6 +4,7 @@
  */
 
 import { CHAIN_START, changedBy } from '../../lib/crypto/index.js';
+import { begin, headBefore } from '../../lib/timeline.js';
 import { chainAt, event, message } from './facts.js';
 
 const SHARED = ['create', 'add', 'remove', 'keys', 'retire', 'rekey'];
@@ -149,4 +150,22 @@ export class History {
       failure: null,
     };
   }
+}
+
+/** A state before the first of these items of a history. */
+export function start(history, facts = history.facts, { anchor = null, position = null, ...more } = {}) {
+  const { lineOf, trustOf } = history;
+  const [{ seq: first, kind, share: opening, event }] = facts;
+  const number = kind === 'message' ? facts[0].header.epoch : event.epoch - (opening ? 1 : 0);
+  const opener = history.facts.find((fact) => fact.event?.share && fact.event.epoch === number);
+  const epoch = opener && { number, opened_seq: opener.seq, members: opener.epochMembers };
+  const log = history.log();
+  const combined = {
+    log,
+    head: headBefore({ facts, log, anchor }),
+    share: opener ? opener.share : null,
+    ...more,
+  };
+  const before = first === 1 ? CHAIN_START : chainAt(first - 1);
+  return begin({ first, before, epoch: epoch ?? null, context: { lineOf, trustOf, position }, combined });
 }
