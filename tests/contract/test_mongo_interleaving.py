@@ -31,10 +31,13 @@ class Arena:
         self.adapter = MongoAdapter(directory)
         self.commands = Commands()
         self.writers = [self.adapter.open(event_listeners=[self.commands]) for _ in range(2)]
-        self.world = World(self.adapter.storage).join("alice", "bob", "carol", "dave")
+        self.world = self.people(self.adapter.storage)
         self.data = client(shared().uri("contract")).get_default_database()
         self.batches: Sequence[Batch] | None = None
         self.walked = 0
+
+    def people(self, storage: Storage) -> World:
+        return World(storage).join("alice", "bob", "carol", "dave")
 
     def race(self, warm: Sequence[int], prepare: Callable[[World], Sequence[Batch]]) -> MongoRace:
         if self.batches is None:
@@ -87,7 +90,8 @@ class MongoRace:
         names = {doc["_id"]: number for number, doc in enumerate(chats)}
         for doc in chats:
             state = doc.get("state", {"seq": 0})
-            yield doc.get("chat"), doc["last"], state["seq"], *sorted(doc.get("named", ()))
+            changed = doc.get("keys_changed", 0)
+            yield doc.get("chat"), doc["last"], state["seq"], changed, *sorted(doc.get("named", ()))
         for doc in self._data.items.find().sort("place"):
             yield names.get(doc["chat"]), doc["seq"], doc["body"]
         yield tuple(sorted((str(names.get(doc["chat"])), *doc["members"]) for doc in self._data.wraps.find()))

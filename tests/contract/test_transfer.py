@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from chatsec import crypto
 from chatsec.domain.models import Attachment, Mark, NewMessage
 from chatsec.domain.ports import Storage
 from chatsec.errors import ChatSecError
@@ -21,7 +20,7 @@ from chatsec.storage.records import StoredChat, StoredItem
 from chatsec.storage.sqlite import FILE, SqliteStorage
 from chatsec.storage.sqlite.transfer import SqliteSource, SqliteTarget
 from chatsec.storage.transfer import ACCOUNTS, Entry, Source, Target, TransferError, export, take
-from tests.contract.signers import Signers
+from tests.contract.signers import Signers, envelope
 from tests.contract.world import PSS, World, bundle, new_id, session, signing_kid
 from tests.support.direct import DirectOffload
 from tests.support.mongo import empty, shared
@@ -79,14 +78,6 @@ def say(world: World, chat: str, sender: str, text: str) -> None:
     world.place(NewMessage(chat, sender, new_id(), epoch, seen, PSS, kid, item_hash, body))
 
 
-def envelope(text: str) -> tuple[bytes, bytes]:
-    """Body and hash."""
-    fields = (text.encode().hex(), "i" * 16, "c" * 30, "s" * 20)
-    names = ("protected", "iv", "ciphertext", "signature")
-    body = ",".join(f'"{name}":"{field}"' for name, field in zip(names, fields, strict=True))
-    return body.encode(), crypto.envelope_hash(*fields)
-
-
 def attach(world: World, chat: str, username: str, content: bytes) -> str:
     attachment = new_id()
     upload = world.storage.files.begin(attachment)
@@ -125,14 +116,8 @@ def live(world: World) -> list[str]:
 
 def live_combined(signers: Signers) -> str:
     """A `combined` chat with all that its log and shares can be; at the end a share is due for a newer bundle."""
-    signers.join("erin", "frank", "gina", "hugo")
-
-    def tell(sender: str, text: str) -> None:
-        body, item_hash = envelope(text)
-        signers.place(replace(signers.message(chat, sender), body=body, hash=item_hash))
-
-    chat = signers.chat("erin", "frank", "gina", name="ours")
-    tell("frank", "to all")
+    chat = signers.join("erin", "frank", "gina", "hugo").chat("erin", "frank", "gina", name="ours")
+    signers.say(chat, "frank", "to all")
     signers.do(chat, "add", "erin", "hugo")
     signers.do(chat, "role", "erin", "frank", role="owner")
     signers.do(chat, "rename", "frank", name="ours Ω")
@@ -140,11 +125,11 @@ def live_combined(signers: Signers) -> str:
     signers.do(chat, "retire", "frank", "hugo")
     signers.do(chat, "leave", "erin", "erin")
     signers.do(chat, "rekey", "gina")
-    tell("gina", "under a share alone")
+    signers.say(chat, "gina", "under a share alone")
     signers.do(chat, "add", "frank", "erin", "hugo")
     signers.renew("hugo", linked=False)
     signers.do(chat, "rekey", "erin")  # hugo is excluded
-    tell("erin", "not for hugo")
+    signers.say(chat, "erin", "not for hugo")
     signers.renew("gina")
     return chat
 

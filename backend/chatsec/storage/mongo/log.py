@@ -234,6 +234,8 @@ class _Append:
         item = self._batch[index]
         assert not isinstance(item, Mark)  # they have no place
         self._used[index] = place
+        if self._untold and (known := known_by(item)):
+            self._untold.discard(known)
         self._results[index] = Appended(
             head.last_seq,
             self._at,

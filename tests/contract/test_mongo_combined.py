@@ -1,0 +1,366 @@
+"""MongoDB alone, `combined` chats: two writers whose commands are merged in every order, answers that get lost, bundles.
+
+As `test_mongo_interleaving`, whose arena this is; what lies there then must hold together as a backup of it would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatsec.domain.models import Appended, NewEvent, NewMessage
+from chatsec.errors import ChatSecError
+from chatsec.storage.mongo.transfer import MongoSource
+from tests.contract.adapters import MongoAdapter
+from tests.contract.signers import Signers
+from tests.contract.test_interleaving import CHAT, Batch, codes, race
+from tests.contract.test_mongo_faults import NO_MAJORITY, READS, STEPPED_DOWN, WRITES
+from tests.contract.test_mongo_interleaving import Arena, MongoRace, once
+from tests.contract.test_mongo_reads import LISTS, Counting
+from tests.contract.world import World, new_id
+from tests.support.mongo import Address, breakable, failing
+
+PEOPLE = ("alice", "bob", "carol", "dave")
+READERS = ("bob", "dave")
+BREAKS = 1  # how often a writer is interrupted at most: with 2, told alike, it takes five times as long
+
+
+# ---------------------------------------------------------------- two writers
+
+
+class CombinedArena(Arena):
+    """Two writers that know everybody's bundles, also those to come."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.source = MongoSource(self.adapter.uri)
+
+    def close(self) -> None:
+        self.source.close()
+        self.adapter.close()
+
+    def people(self, storage: Any) -> World:
+        return Signers(storage).join(*PEOPLE)
+
+    def race(self, warm: Sequence[int], prepare: Callable[[Any], Sequence[Batch]]) -> MongoRace:
+        made = super().race(warm, prepare)
+        made.source = self.source
+        for human in self.world.humans.values():
+            for writer in self.writers:
+                writer._database.links.update((link.hash, link) for link in human.line.links)
+        return made
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Iterator[CombinedArena]:
+    made = CombinedArena(tmp_path)
+    yield made
+    made.close()
+    assert made.walked > 5, "the writers did meet"
+
+
+def check_chat(at: Any) -> None:
+    """Log, shares and chain belong together; what was answered as placed lies there; nobody speaks who may not."""
+    stored = at.source.chat(CHAT)
+    asked = {
+        result.seq: item
+        for batch, results in zip(at.batches, at.answers, strict=True)
+        for item, result in zip(batch, results, strict=True)
+        if isinstance(result, Appended)
+    }
+    members: set[str] = set()
+    for item in stored.items:
+        if item.event:
+            names = set(item.event["usernames"])
+            members = members | names if item.event["kind"] in ("create", "add") else members
+            members = members - names if item.event["kind"] in ("remove", "leave", "ended") else members
+        else:
+            assert item.sender in members
+        if item.seq > at.known:
+            message = asked.pop(item.seq)
+            if isinstance(message, NewMessage):
+                assert (message.body, message.epoch) == (item.body, item.epoch)
+    assert not [seq for seq in asked if seq > at.known]
+    head = at.world.storage.chats.head(CHAT)
+    assert members == set(head.members)
+    assert head.combined == stored.head.combined
+
+
+Prepare = Callable[[Any], Sequence[Batch]]
+FREE, DUE = (None,), ("share_due",)
+RACES: dict[str, tuple[Prepare, set[Any]]] = {
+    "a removal, a message": (
+        lambda w: ([w.change(CHAT, "remove", "alice", "bob")], [w.message(CHAT, "carol")]),
+        {(FREE, FREE), (FREE, ("stale_epoch",))},
+    ),
+    "a removal, a message of the removed": (
+        lambda w: ([w.change(CHAT, "remove", "alice", "bob")], [w.message(CHAT, "bob")]),
+        {(FREE, FREE), (FREE, ("not_found",))},
+    ),
+    "a share, a message": (
+        lambda w: ([w.change(CHAT, "rekey", "carol")], [w.message(CHAT, "bob")]),
+        {(FREE, FREE), (FREE, ("stale_epoch",))},
+    ),
+    "a leave without an entry, a message": (
+        lambda w: ([w.change(CHAT, "leave", "bob", "bob", unsigned=True)], [w.message(CHAT, "carol")]),
+        {(FREE, FREE), (FREE, DUE)},
+    ),
+    "an addition, a removal": (
+        lambda w: ([w.change(CHAT, "add", "alice", "dave")], [w.change(CHAT, "remove", "alice", "bob")]),
+        {(FREE, ("membership_conflict",)), (("membership_conflict",), FREE)},
+    ),
+    "a leave, a share": (
+        lambda w: ([w.change(CHAT, "leave", "bob", "bob")], [w.change(CHAT, "rekey", "carol")]),
+        {(FREE, FREE), (FREE, ("epoch_conflict",))},
+    ),
+    "the same share": (
+        lambda w: ([share := w.change(CHAT, "rekey", "carol")], [share]),
+        {(FREE, FREE)},
+    ),
+    "the same entry": (
+        lambda w: ([entry := w.change(CHAT, "rename", "alice", name="ü")], [entry]),
+        {(FREE, FREE)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_a_race(arena: CombinedArena, name: str) -> None:
+    prepare, expected = RACES[name]
+
+    def check(at: Any) -> None:
+        check_chat(at)
+        if name.startswith("the same"):
+            (one,), (other,) = at.answers
+            assert one.seq == other.seq == at.known + 1
+            assert sorted((one.duplicate, other.duplicate)) == [False, True]
+
+    assert race((1,), prepare, once(check), arena.race, BREAKS) == expected
+
+
+class Renewal(MongoRace):
+    """Bob's next bundle is stored while the other writer appends."""
+
+    def steps(self) -> list[Callable[[], object]]:
+        return [lambda: self._write(0), self._renew]
+
+    def _renew(self) -> None:
+        self.writers[1].accounts.add_bundle(self.arena.next, None, None)
+        self.writers[1].log.keys_changed("bob")
+
+
+class RenewalArena(CombinedArena):
+    next: Any
+
+    def race(self, warm: Sequence[int], prepare: Callable[[Any], Sequence[Batch]]) -> MongoRace:
+        made = super().race(warm, prepare)
+        made.__class__, made.arena = Renewal, self
+        return made
+
+
+@pytest.fixture
+def renewals(tmp_path: Path) -> Iterator[RenewalArena]:
+    made = RenewalArena(tmp_path)
+    yield made
+    made.close()
+    assert made.walked > 5, "the writers did meet"
+
+
+@pytest.mark.parametrize("kind", ["message", "rekey"])
+def test_a_new_bundle_beside(renewals: RenewalArena, kind: str) -> None:
+    """The chat says at once that a share is due, and the writer that judged by the old bundle does so for one batch
+    more at most."""
+    late: list[NewMessage] = []
+
+    def prepare(world: Signers) -> Sequence[Batch]:
+        first = world.message(CHAT, "carol") if kind == "message" else world.change(CHAT, "rekey", "alice")
+        epoch = 1 if kind == "message" else 2
+        seen = 3 if kind == "message" else 4
+        late[:] = [
+            world.message(CHAT, "carol", f"{n}", epoch=epoch, seen=seen, id=new_id(n)) for n in range(2)
+        ]
+        renewals.next = world.new_bundle("bob")
+        return [first], []
+
+    def check(at: Any) -> None:
+        check_chat(at)
+        views = at.world.storage.chats.views(CHAT)
+        assert all(view.share_due for view in views.values())
+        assert at.world.storage.chats.overdue() == []
+        told = [code for message in late for code in codes(at.writers[0].log.append([message], 6))]
+        assert told in ([None, "share_due"], ["share_due", "share_due"], ["invalid", "invalid"])
+
+    told = race((0,), prepare, check, renewals.race, BREAKS)
+    assert told == {(FREE, ()), ((("share_due" if kind == "message" else "epoch_conflict"),), ())}
+
+
+# ---------------------------------------------------------------- one failure
+
+
+@pytest.fixture(scope="module")
+def server() -> Address:
+    return breakable()
+
+
+@pytest.fixture
+def mongo(tmp_path: Path, server: Address) -> Iterator[MongoAdapter]:
+    made = MongoAdapter(tmp_path, server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def at(mongo: MongoAdapter) -> Signers:
+    """A chat of Alice, Bob and Carol."""
+    made = Signers(mongo.storage).join(*PEOPLE)
+    made.chat("alice", "bob", "carol", number=1)
+    return made
+
+
+def codes_of(at: Signers, event: NewEvent) -> list[str | None]:
+    """As `codes`, where the whole batch may be refused."""
+    try:
+        return codes(at.append(event))
+    except ChatSecError as error:
+        return [error.code]
+
+
+Do = Callable[[Signers], NewEvent]
+EVENTS: dict[str, Do] = {
+    "a creation": lambda at: at.creation(new_id(2), "alice", ["bob"], name="ü"),
+    "an entry and a share": lambda at: at.change(CHAT, "remove", "alice", "bob"),
+    "an entry": lambda at: at.change(CHAT, "rename", "alice", name="ü"),
+}
+
+
+@pytest.mark.parametrize("command", ["insert", "update", "findAndModify"])
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_change_whose_answer_is_lost(mongo: MongoAdapter, at: Signers, name: str, command: str) -> None:
+    event = EVENTS[name](at)
+    mongo.wire.lost, mongo.wire.lose = command, 1
+    placed = at.place(event)
+    mongo.wire.lose = 0
+    assert not placed.duplicate and placed.body == at.items(event.chat)[-1].body
+    assert at.place(event).duplicate and at.items(event.chat)[-1].seq == placed.seq
+
+
+@pytest.mark.parametrize("how", [{"errorCode": STEPPED_DOWN}, {"closeConnection": True}], ids=str)
+def test_one_failure_is_not_noticed(at: Signers, server: Address, how: dict[str, Any]) -> None:
+    for number, make in enumerate(EVENTS.values()):
+        event = make(at)
+        with failing(server, *WRITES, times=1, **how):
+            assert not at.place(event).duplicate, number
+    with failing(server, *WRITES, times=1, **how):
+        at.renew("carol")
+    assert at.storage.chats.get(CHAT, "alice").share_due
+    ask: dict[str, Callable[[], Any]] = {
+        "membership": lambda: at.storage.chats.membership(CHAT, 0, 9),
+        "taken": lambda: at.storage.chats.taken(CHAT, 2, 2),
+        "bundles": lambda: sorted(one.hash for one in at.storage.keys.bundles(PEOPLE)),
+    }
+    for name, question in ask.items():
+        answer = question()
+        with failing(server, *READS, times=1, **how):
+            assert (name, question()) == (name, answer)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_change_that_was_refused_and_is_there_is_told_when_it_comes_again(
+    mongo: MongoAdapter, at: Signers, name: str
+) -> None:
+    """The insert was done, its answer lost, then the database refuses writes. Who asks again has the key wrapped anew."""
+    event = EVENTS[name](at)
+    for commands in range(1, 12):  # until the insert is among those that are done
+        mongo.wire.lost, mongo.wire.lose = "insert", 1
+        with mongo.wire.failing(commands):
+            assert codes_of(at, event) == ["unavailable"]
+        mongo.wire.lose = 0
+        if len(at.items(event.chat)) == event.entry.n:
+            break
+    again = replace(event, epoch=at.opened(event.share) if event.share else None)
+    kept = at.everything(event.chat)
+    placed = at.place(again)
+    last = at.items(event.chat)[-1]
+    assert (placed.seq, placed.duplicate, placed.body) == (last.seq, False, last.body)
+    assert set(placed.members) == at.members(event.chat)
+    assert at.place(again).duplicate
+    assert at.everything(event.chat) == kept
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_change_without_its_majority_is_not_acked(at: Signers, server: Address, name: str) -> None:
+    event = EVENTS[name](at)
+    with failing(server, *WRITES, **NO_MAJORITY):
+        assert codes_of(at, event) == ["unavailable"]
+    assert at.place(event).seq == at.items(event.chat)[-1].seq
+
+
+# ---------------------------------------------------------------- several workers
+
+
+def test_what_one_committed_the_other_sees_at_once(mongo: MongoAdapter, at: Signers) -> None:
+    """Both writers keep the chat's head; the reader of each step is the one that did not do it."""
+    other = at.through(mongo.open())
+    steps: list[Callable[[Signers], object]] = [
+        lambda w: w.say(CHAT, "bob"),
+        lambda w: w.say(CHAT, "alice"),
+        lambda w: w.do(CHAT, "add", "alice", "dave"),
+        lambda w: w.do(CHAT, "role", "alice", "bob", role="owner"),
+        lambda w: w.do(CHAT, "leave", "dave", "dave", unsigned=True),
+        lambda w: w.do(CHAT, "retire", "bob", "dave"),
+        lambda w: w.renew("carol"),
+        lambda w: w.do(CHAT, "rekey", "carol"),
+        lambda w: w.renew("carol", linked=False),
+        lambda w: w.do(CHAT, "rekey", "bob"),
+        lambda w: w.do(CHAT, "keys", "alice", "carol"),
+        lambda w: w.say(CHAT, "carol"),
+    ]
+    before = at.everything(CHAT, READERS)
+    for number, step in enumerate(steps):
+        actor, reader = (at, other) if number % 2 else (other, at)
+        step(actor)
+        now = reader.everything(CHAT, READERS)
+        assert now == actor.everything(CHAT, READERS), number
+        assert now != before, number
+        before = now
+    with mongo.database() as database:  # as after a crash right behind the insert
+        database["chats"].update_many({}, {"$set": {"last": 0}, "$unset": {"state": ""}})
+    assert at.through(mongo.open()).everything(CHAT, READERS) == before
+
+
+def test_lists_cost_as_few_commands_for_many_chats(mongo: MongoAdapter, at: Signers) -> None:
+    """Also where bundles moved, and lines are to be looked at."""
+    counting = Counting()
+    reader = mongo.open(event_listeners=[counting])
+
+    def cost() -> dict[str, int]:
+        found = {}
+        for name, ask in LISTS.items():
+            reader._database.links.clear()
+            counting.commands.clear()
+            ask(reader)
+            found[name] = len(counting.commands)
+        return found
+
+    at.renew("bob")
+    few = cost()
+    for number in range(2, 20):
+        at.place(at.creation(new_id(number), "alice", ["bob"]))
+    at.renew("bob")
+    assert cost() == few
+    assert few["page"] <= 7
+    assert all(view.share_due for view in reader.chats.page("alice", "", 50))
+
+
+def test_a_message_costs_no_more_than_in_a_server_chat(mongo: MongoAdapter, at: Signers) -> None:
+    counting = Counting()
+    writer = at.through(mongo.open(event_listeners=[counting]))
+    writer.say(CHAT, "bob")
+    messages = [writer.message(CHAT, "bob", f"{n}") for n in range(3)]
+    counting.commands.clear()
+    writer.append(*messages)
+    assert counting.commands == ["insert", "find"]
