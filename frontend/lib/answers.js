@@ -8,9 +8,11 @@ import { isCount, isHash, isObject, isOrdinal, isTime, isUsername, isUuid } from
 import { ChatSecError } from './errors.js';
 
 /**
- * @typedef {{number: number, opened_seq: number, members?: string[], kid?: string|null, wrapped?: string|null}} Epoch
+ * @typedef {{number: number, opened_seq: number, members?: string[], kid?: string|null, wrapped?: string|null,
+ *   client_share?: {protected: string, signature: string, wrapped: string|null}|null}} Epoch
  * @typedef {{id: string, name: string|null, key_mode: 'server'|'combined', created_by: string, created_at: string,
  *   members: {username: string, display_name: string, role: 'owner'|'member', joined_seq: number}[],
+ *   membership: {n: number, hash: string}|null, share_due: boolean,
  *   epoch: Epoch, first_seq: number, last_seq: number, read: Record<string, number>, delivered: Record<string, number>}} Chat
  * @typedef {{items: Record<string, any>[], before: string, epochs: Epoch[], last_seq: number}} Page
  * @typedef {{username: string, display_name: string, status: string, last_seen: string|null, keys_version: number}} User
@@ -53,6 +55,8 @@ export function judgeChat(chat, brief = false) {
     isCount(chat.first_seq) && isCount(chat.last_seq) && isMarks(chat.read) && isMarks(chat.delivered),
     'chat',
   );
+  const { membership = null } = chat;
+  check(membership === null || (isOrdinal(membership.n) && isHash(membership.hash)), 'chat');
   judgeEpoch(chat.epoch, brief);
   return chat;
 }

@@ -1,8 +1,9 @@
 /**
- * The chats the user is in: their Chat records, what is remembered of each (mode, consent, warnings), and every change.
+ * The chats the user is in: their Chat records, and what is remembered of each (mode, consent, warnings). What changes one
+ * is in changes.js.
  *
- * Refuses a chat whose key mode is another than at first sight, or than was asked for (`mode_changed`); sends into a
- * `server` chat of somebody else only after the user's yes (protocol §1). Warnings stay: what a server did once is not
+ * Refuses a chat whose key mode is another than at first sight (`mode_changed`); a `server` chat of somebody else wants
+ * the user's yes first (protocol §1). Warnings stay: what a server did once is not
  * undone by behaving.
  */
 
@@ -12,7 +13,9 @@ import { ChatSecError } from './errors.js';
 /**
  * @typedef {import('./answers.js').Chat} Chat
  * @typedef {{id: string, mode: string, consent: boolean, warnings: string[]}} Remembered
- * @typedef {{chat: Chat, removed: boolean, active: number}} Held  `active`: for the order of the list
+ * @typedef {{seq: number, n: number}} Anchor  of a `combined` chat: the n of the last log entry named up to that seq, as
+ *   one Chat told both
+ * @typedef {{chat: Chat, removed: boolean, active: number, anchor: Anchor|null}} Held  `active`: for the order of the list
  */
 
 const PAGE = 200;
@@ -22,11 +25,11 @@ const PAGE = 200;
  * @param {import('./api.js').Api} parts.api
  * @param {import('./store/port.js').Store} parts.store
  * @param {() => string} parts.me
- * @param {() => string} parts.uuid
  * @param {() => number} parts.now
  * @param {(chat: string) => void} parts.onChange
+ * @param {() => void} parts.onStored  something of what the client state remembers was written
  */
-export function createChats({ api, store, me, uuid, now, onChange }) {
+export function createChats({ api, store, me, now, onChange, onStored }) {
   /** @type {Map<string, Held>} */
   const chats = new Map();
   /** @type {Map<string, Remembered>} */
@@ -40,6 +43,7 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
     remembered.set(id, next);
     if (JSON.stringify(next) !== JSON.stringify(held) || change.mode) {
       await store.write([{ kind: 'chats', id, value: next }]);
+      onStored();
     }
     return next;
   }
@@ -55,11 +59,13 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
 
   /** Takes a Chat as the server tells it now. @param {any} given @param {boolean} [brief] */
   async function take(given, brief = false) {
-    const chat = judgeChat(given, brief);
-    const held = chats.get(chat.id);
-    const memory = await remember(chat.id, {});
-    if (memory.mode === '') await remember(chat.id, { mode: chat.key_mode });
-    else if (memory.mode !== chat.key_mode) await warn(chat.id, ['mode_changed']);
+    const told = judgeChat(given, brief);
+    const held = chats.get(told.id);
+    let { mode } = await remember(told.id, {});
+    if (mode === '') ({ mode } = await remember(told.id, { mode: told.key_mode }));
+    else if (mode !== told.key_mode) await warn(told.id, ['mode_changed']);
+    // A chat stays what it was at first sight.
+    const chat = /** @type {Chat} */ ({ ...told, key_mode: mode });
     const position = await store.get('chats', `${chat.id} position`);
     // Epochs only go up; a Chat that was under way while items were pushed is merely older.
     if (position && chat.last_seq >= position.seq && chat.epoch.number < position.epoch) {
@@ -70,6 +76,7 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
       chat: older ? held.chat : { ...chat, ...mergeMarks(held?.chat, chat) },
       removed: false,
       active: held && held.chat.last_seq >= chat.last_seq ? held.active : now(),
+      anchor: older ? held.anchor : anchorOf(chat),
     });
     onChange(chat.id);
     return chat;
@@ -81,6 +88,8 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
     all: () => [...chats.values()],
     /** Is the user in it, as far as is known? @param {string} id */
     isMine: (id) => chats.has(id) && !chats.get(id)?.removed,
+    /** Where the log's head is known from the server's word. @param {string} id */
+    anchor: (id) => chats.get(id)?.anchor ?? null,
     /** @param {string} id */
     memory: (id) => remembered.get(id),
     take,
@@ -144,7 +153,7 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
       const memory = remembered.get(id);
       if (memory?.warnings.includes('mode_changed'))
         throw new ChatSecError('mode_changed', 'nothing is sent into this chat');
-      if (memory?.mode !== 'server')
+      if (memory?.mode !== 'server' && memory?.mode !== 'combined')
         throw new ChatSecError('unsupported_algorithm', `chats of mode ${memory?.mode}`);
     },
     /** @param {string} id */
@@ -158,43 +167,10 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
       onChange(id);
     },
 
-    /** @param {{usernames: string[], name?: string}} wanted @returns {Promise<string>} id */
-    async start({ usernames, name }) {
-      const id = uuid();
-      const body = { id, members: usernames, ...(name && { name }), key_mode: 'server' };
-      const create = () => api.request('POST', '/chats', { body });
-      const chat = judgeChat(
-        await create().catch((error) => {
-          // Whether it arrived is unknown; the same request again gets the same answer.
-          if (error instanceof ChatSecError && error.code === 'timeout') return create();
-          throw error;
-        }),
-      );
-      if (chat.id !== id || chat.key_mode !== 'server')
-        throw new ChatSecError('mode_changed', 'another chat than was asked for');
-      await take(chat);
-      return id;
-    },
     /** @param {string} id */
     async erase(id) {
       await api.request('DELETE', `/chats/${id}`);
       this.drop(id);
-    },
-    /** @param {string} id */
-    async leave(id) {
-      await api.request('POST', `/chats/${id}/events`, { body: { kind: 'leave' } });
-      this.drop(id);
-    },
-    /** @param {string} id @param {import('./types.js').ChatChange} change */
-    async change(id, { kind, usernames, role, name }) {
-      const body = {
-        kind,
-        ...(usernames && { usernames }),
-        ...(role && { role }),
-        ...(name !== undefined && { name }),
-      };
-      const chat = await api.request('POST', `/chats/${id}/events`, { body });
-      if (chat) await take(chat);
     },
     clear() {
       chats.clear();
@@ -202,6 +178,9 @@ export function createChats({ api, store, me, uuid, now, onChange }) {
     },
   };
 }
+
+/** @param {Chat} chat @returns {Anchor|null} */
+const anchorOf = ({ membership, last_seq: seq }) => (membership ? { seq, n: membership.n } : null);
 
 /** Marks only move forward. @param {Pick<Chat, 'read'|'delivered'>|undefined} held @param {Pick<Chat, 'read'|'delivered'>} told */
 function mergeMarks(held, told) {

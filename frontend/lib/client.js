@@ -9,13 +9,10 @@ import { judgeItems, judgeUser } from './answers.js';
 import { createApi } from './api.js';
 import { createAttachments } from './attachments.js';
 import { createBackups } from './backups.js';
-import { createChats } from './chats.js';
-import { ALGORITHMS } from './crypto/index.js';
+import { createConversations } from './conversations.js';
 import { ChatSecError } from './errors.js';
 import { createKeyring } from './keyring.js';
 import { createLive } from './live.js';
-import { createMessages } from './messages.js';
-import { createOutbox } from './outbox.js';
 import { createPins } from './pins.js';
 import { createPresence } from './presence.js';
 import { createRecovery } from './recovery.js';
@@ -35,7 +32,7 @@ const nobody = () => ({
   user: null,
   connection: /** @type {const} */ ('offline'),
   accountWarnings: [],
-  account: { recovery: null, keyMode: /** @type {const} */ ('server') },
+  account: { recovery: null, keyMode: null },
 });
 const timer = (/** @type {number} */ ms, /** @type {() => void} */ then) => {
   const id = setTimeout(then, ms);
@@ -82,9 +79,8 @@ export function createClient({
    *   account: import('./types.js').Snapshot['account']}} */
   let session = { phase: 'starting', ...nobody() };
   let directory = false;
+  let keysRevision = 0;
   const me = () => session.user?.username ?? '';
-  const changed = (/** @type {string} */ chat) => snapshots.changed(chat);
-  const uuid = () => globalThis.crypto.randomUUID();
   const pause = async (/** @type {number} */ ms) => {
     await wait(ms);
   };
@@ -104,7 +100,10 @@ export function createClient({
   const pins = createPins({
     api,
     store,
-    onChange: () => snapshots.changed(),
+    onChange() {
+      keysRevision += 1;
+      snapshots.changed();
+    },
     onPin: () => state.touch(),
     isLost: () => state.lost(),
   });
@@ -123,20 +122,7 @@ export function createClient({
   const recovery = createRecovery({ api, backups, keyring, state, runner, kdf });
   const verification = createVerification({ pins, keyring, state, runner, me });
   const attachments = createAttachments({ api, apiUrl, fetch: (...args) => fetch(...args) });
-  const chats = createChats({ api, store, me, uuid, now, onChange: changed });
   const presence = createPresence({ after: timer, onChange: () => snapshots.changed() });
-  /** @type {import('./messages.js').Messages} */
-  const messages = createMessages({
-    api,
-    store,
-    pins,
-    keyring,
-    chats,
-    me,
-    onChange: changed,
-    onRollback: (chat, last) => outbox.rolledBack(chat, last),
-    pageSize,
-  });
   const socket = createSocket({
     io,
     socketUrl,
@@ -148,21 +134,40 @@ export function createClient({
     onPush: (name, payload) => background(live.take(name, payload)),
   });
   const { emit, connected: online } = socket;
-  const outbox = createOutbox({
+  const conversations = createConversations({
+    api,
     store,
-    emit,
-    online,
+    pins,
     keyring,
+    state,
     runner,
-    messages,
-    chats,
     locks,
     now,
     wait: pause,
     me,
-    onChange: changed,
+    uuid: () => globalThis.crypto.randomUUID(),
+    emit,
+    online,
+    needSession,
+    background,
+    onChange: (chat) => snapshots.changed(chat),
+    keyMode,
+    pageSize,
   });
-  const live = createLive({ emit, chats, messages, outbox, presence, reloadKeys, watch, onRevoked: revoked });
+  const { chats, messages, outbox, shares } = conversations;
+  const live = createLive({
+    emit,
+    chats,
+    messages,
+    outbox,
+    shares,
+    changes: conversations.changes,
+    presence,
+    reloadKeys,
+    watch,
+    background,
+    onRevoked: revoked,
+  });
   const account = createAccount({
     api,
     store,
@@ -179,10 +184,23 @@ export function createClient({
     forget,
     warn: warnAccount,
     background,
-    onRenewed: async () => undefined,
-    leaveChats: async () => undefined,
+    onRenewed: conversations.renewed,
+    leaveChats: conversations.leaveAll,
   });
-  const snapshots = createSnapshots({ chats, messages, outbox, presence, pins, session: () => session });
+  const snapshots = createSnapshots({
+    chats,
+    messages,
+    outbox,
+    shares,
+    presence,
+    pins,
+    keysRevision: () => keysRevision,
+    session: () => session,
+  });
+
+  function needSession() {
+    if (session.phase !== 'ready') throw new ChatSecError('unauthorized', 'not logged in');
+  }
 
   /** @param {Partial<typeof session>} change */
   function set(change) {
@@ -222,7 +240,23 @@ export function createClient({
   async function reloadKeys(username) {
     const person = await pins.load(username);
     if (username === me()) await account.judgeOwn(person);
+    await keysSeen(username);
+  }
+
+  /** What they signed is judged again, and what waited for these keys may go. @param {string} username */
+  async function keysSeen(username) {
     await messages.rejudge(username);
+    background(conversations.keysMoved());
+  }
+
+  /** How new chats get their keys, by the server's setting; asked once a session. @returns {Promise<'server'|'combined'>} */
+  async function keyMode() {
+    if (session.account.keyMode) return session.account.keyMode;
+    const { key_mode: mode } = await api.request('GET', '/server', { auth: false });
+    if (mode !== 'server' && mode !== 'combined')
+      throw new ChatSecError('bad_answer', 'no key mode that is known');
+    set({ account: { ...session.account, keyMode: mode } });
+    return mode;
   }
 
   /** Logged in, keys at hand: load what waits, connect. @param {{username: string, displayName: string}} user */
@@ -231,6 +265,7 @@ export function createClient({
     await outbox.load();
     presence.name(user.username, user.displayName);
     set({ phase: 'ready' });
+    background(keyMode());
     socket.open();
   }
 
@@ -239,7 +274,7 @@ export function createClient({
     socket.close();
     store.closed = true;
     directory = false;
-    for (const part of [outbox, messages, chats, presence, pins, state, verification]) part.clear();
+    for (const part of [conversations, presence, pins, state, verification]) part.clear();
     api.forget();
     keyring.forget();
     session = { phase: 'signed_out', ...nobody() };
@@ -256,10 +291,6 @@ export function createClient({
     end();
     background(store.clear());
   }
-
-  const needSession = () => {
-    if (session.phase !== 'ready') throw new ChatSecError('unauthorized', 'not logged in');
-  };
 
   return {
     subscribe: snapshots.subscribe,
@@ -278,7 +309,7 @@ export function createClient({
     safetyNumber: (username) => verification.safetyNumber(username),
     async setVerified(username, verified) {
       await verification.setVerified(username, verified);
-      await messages.rejudge(username);
+      await keysSeen(username);
     },
 
     async findPeople(query) {
@@ -295,53 +326,11 @@ export function createClient({
         hasKeys: keys_version > 0,
       }));
     },
-    async startChat(chat) {
-      needSession();
-      const id = await chats.start(chat);
-      await chats.accept(id); // who starts a chat has chosen how its keys are made
-      return id;
-    },
-    eraseChat: (id) => chats.erase(id),
-    leaveChat: (id) => chats.leave(id),
-    async changeChat(id, change) {
-      await chats.change(id, change);
-      if (messages.stateOf(id)) await messages.catchUp(id);
-    },
-    async openChat(id) {
-      needSession();
-      messages.show(id, true);
-      await chats.load(id);
-      await messages.catchUp(id);
-      await outbox.reconcile(id);
-      background(outbox.pump(id));
-    },
-    loadOlder: (id) => messages.loadOlder(id),
-    closeChat: (id) => messages.show(id, false),
+    ...conversations.entries,
 
-    async send(chat, { body, reply_to }, alg = ALGORITHMS[0].id) {
-      needSession();
-      if (chats.needsConsent(chat)) throw new ChatSecError('consent_needed');
-      chats.checkMode(chat);
-      const id = uuid();
-      await outbox.add(chat, id, { type: 'text', body, ...(reply_to && { reply_to }) }, alg);
-      background(outbox.pump(chat));
-      return id;
-    },
-    retry: (chat, id) => outbox.retry(chat, id),
-    discard: (chat, id) => outbox.discard(chat, id),
-    acceptServerMade: (chat) => chats.accept(chat),
     async acceptKeys(username) {
       await pins.accept(username);
-      await messages.rejudge(username);
-    },
-    async markRead(chat) {
-      const seq = messages.stateOf(chat)?.last ?? 0;
-      if (seq === 0 || (chats.get(chat)?.read[me()] ?? 0) >= seq) return;
-      await emit('message:read', { chat, seq });
-      chats.noteMarks(chat, me(), { delivered: seq, read: seq });
-    },
-    async typing(chat, active) {
-      if (online()) await emit('typing', { chat, active });
+      await keysSeen(username);
     },
     async setStatus(status) {
       await emit('presence:set', { status });

@@ -21,12 +21,27 @@ function check(fits, name) {
  * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
  * @param {import('./messages.js').Messages} parts.messages
  * @param {ReturnType<typeof import('./outbox.js').createOutbox>} parts.outbox
+ * @param {ReturnType<typeof import('./shares.js').createShares>} parts.shares
+ * @param {ReturnType<typeof import('./changes.js').createChanges>} parts.changes
  * @param {ReturnType<typeof import('./presence.js').createPresence>} parts.presence
  * @param {(username: string) => Promise<void>} parts.reloadKeys
  * @param {() => Promise<void>} parts.watch  asks for presence again
+ * @param {(work: Promise<unknown>) => void} parts.background
  * @param {() => void} parts.onRevoked
  */
-export function createLive({ emit, chats, messages, outbox, presence, reloadKeys, watch, onRevoked }) {
+export function createLive({
+  emit,
+  chats,
+  messages,
+  outbox,
+  shares,
+  changes,
+  presence,
+  reloadKeys,
+  watch,
+  background,
+  onRevoked,
+}) {
   /** @type {Record<string, (payload: any) => void|Promise<void>>} */
   const PUSHES = {
     async message(item) {
@@ -41,6 +56,7 @@ export function createLive({ emit, chats, messages, outbox, presence, reloadKeys
       await learn(chat.id, chat);
       chats.noteItem(chat.id, item.seq, false);
       await messages.push(chat.id, { ...item, chat: chat.id }, chat.epoch);
+      background(shares.look(chat.id).then(() => outbox.moved(chat.id)));
       if (['create', 'add'].includes(item.event?.kind)) await watch(); // new people to see
     },
     receipt({ chat, username, delivered: to, read }) {
@@ -85,6 +101,7 @@ export function createLive({ emit, chats, messages, outbox, presence, reloadKeys
       return;
     }
     await outbox.reconcile(chat);
+    background(shares.look(chat));
     const last = messages.stateOf(chat)?.last;
     if (last) await delivered(chat, last);
   }
@@ -123,6 +140,7 @@ export function createLive({ emit, chats, messages, outbox, presence, reloadKeys
           first ??= error;
         }
       }
+      for (const chat of await changes.underway()) background(changes.resume(chat));
       await outbox.reconnected();
       if (first) throw first;
     },

@@ -7,7 +7,6 @@
  */
 
 import { judgePage } from './answers.js';
-import { ChatSecError } from './errors.js';
 import { begin, examine, project, reduce } from './timeline.js';
 
 export const PAGE = 50;
@@ -21,6 +20,7 @@ export const PAGE = 50;
  * @property {State|null} state
  * @property {Map<number, import('./answers.js').Epoch>} epochs
  * @property {Map<number, import('./timeline/examine.js').HeldKey>} keys
+ * @property {Map<number, import('./crypto/share.js').Share|null>} shares
  * @property {import('./timeline/reduce.js').Position|null} position  as it was when the chat was loaded
  * @property {boolean} visible
  * @property {number} loading
@@ -34,10 +34,12 @@ export const PAGE = 50;
  * @param {import('./api.js').Api} parts.api
  * @param {import('./store/port.js').Store} parts.store
  * @param {ReturnType<typeof import('./pins.js').createPins>} parts.pins
- * @param {ReturnType<typeof import('./keyring.js').createKeyring>} parts.keyring
  * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
+ * @param {ReturnType<typeof import('./membership.js').createMembership>} parts.membership
+ * @param {ReturnType<typeof import('./material.js').createMaterial>} parts.material
  * @param {() => string} parts.me
  * @param {(chat: string) => void} parts.onChange
+ * @param {() => void} parts.onStored  a position was written
  * @param {(chat: string, last: number) => Promise<void>} parts.onRollback  the server has nothing above `last` any more
  * @param {number} [parts.pageSize]
  */
@@ -45,10 +47,12 @@ export function createMessages({
   api,
   store,
   pins,
-  keyring,
   chats,
+  membership,
+  material,
   me,
   onChange,
+  onStored,
   onRollback,
   pageSize = PAGE,
 }) {
@@ -70,63 +74,14 @@ export function createMessages({
     return result;
   }
 
-  /** @param {Session} session @returns {import('./timeline/examine.js').Material} */
-  const materialOf = (session) => ({
-    chat: session.id,
-    personOf: pins.get,
-    keyOf: (epoch) => session.keys.get(epoch) ?? { failure: 'waiting_for_key' },
-    membersOf: (epoch) => session.epochs.get(epoch)?.members ?? null,
-  });
-
-  /** @param {Session} session @param {import('./answers.js').Epoch[]} epochs */
-  async function takeEpochs(session, epochs) {
-    for (const epoch of epochs) {
-      const held = session.keys.get(epoch.number);
-      if ((held && 'key' in held) || !epoch.members) continue;
-      session.epochs.set(epoch.number, epoch);
-      session.keys.set(epoch.number, await keyring.epochKey(session.id, epoch));
-    }
-  }
-
-  /**
-   * Items that follow `before`, as facts; keys of people that are not known here yet are fetched once.
-   * @param {Session} session @param {any[]} items @param {string|null} before
-   */
-  async function examineAll(session, items, before) {
-    const run = async () => {
-      const facts = [];
-      let chain = before;
-      for (const item of items) {
-        const fact = await examine(item, chain, materialOf(session));
-        facts.push(fact);
-        chain = fact.after;
-      }
-      return facts;
-    };
-    const facts = await run();
-    const unknown = new Set(facts.flatMap(strangerOf));
-    if (unknown.size === 0) return facts;
-    for (const username of unknown) await loadPerson(username);
-    return run();
-  }
-
-  /** @param {string} username */
-  async function loadPerson(username) {
-    try {
-      await pins.load(username);
-    } catch (error) {
-      // Whoever has no keys has none to be trusted: the message stays `unknown_key`.
-      if (!(error instanceof ChatSecError) || error.code !== 'not_found') throw error;
-    }
-  }
-
   /** Judges all that is held again, from its first item. @param {Session} session */
-  function judgeAll(session) {
+  async function judgeAll(session) {
     const { start, position, facts } = session;
     if (!start) return;
     const trustOf = (/** @type {string} */ username) => pins.get(username)?.trust;
-    const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
-    session.state = reduce(begin({ ...start, context: { trustOf, lineOf, position } }), facts);
+    const context = { trustOf, lineOf: membership.lineOf, position };
+    const combined = await material.startOf(session, facts, start.epoch);
+    session.state = reduce(begin({ ...start, context, combined }), facts);
   }
 
   /** @param {Session} session */
@@ -134,11 +89,24 @@ export function createMessages({
     const { state } = session;
     if (!state) return;
     await chats.warn(session.id, [...state.warnings, ...judgeStart(session, state)]);
-    if (state.chain && state.epoch && !state.warnings.has('history_fork')) {
-      const position = { seq: state.last, chain: state.chain, epoch: state.epoch.number };
-      await store.write([{ kind: 'chats', id: `${session.id} position`, value: position }]);
-    }
+    if (!state.warnings.has('history_fork')) await notePosition(session.id, state);
     onChange(session.id);
+  }
+
+  /** The furthest that was judged here, or elsewhere. @param {string} id @param {State} state */
+  async function notePosition(id, { chain, epoch, last: seq, combined }) {
+    if (!chain || !epoch) return;
+    const { n: log_n = 0, hash: log_hash = '' } = combined?.head ?? {};
+    const held = await store.get('chats', `${id} position`);
+    const reached = { seq, chain, epoch: epoch.number };
+    const position = {
+      id,
+      ...(held && held.seq > seq ? { seq: held.seq, chain: held.chain, epoch: held.epoch } : reached),
+      ...(held && held.log_n > log_n ? { log_n: held.log_n, log_hash: held.log_hash } : { log_n, log_hash }),
+    };
+    if (JSON.stringify(position) === JSON.stringify(held)) return;
+    await store.write([{ kind: 'chats', id: `${id} position`, value: position }]);
+    onStored();
   }
 
   /** Whoever reads from a later item than the first was added by it; else something is withheld.
@@ -161,28 +129,50 @@ export function createMessages({
   async function loadNewest(session) {
     session.position = (await store.get('chats', `${session.id} position`)) ?? null;
     await pins.loadChat(session.id);
+    await loadLog(session);
     const page = await fetchPage(session.id, {});
     if (session.position && page.last_seq < session.position.seq) {
       session.position = null;
       await rolledBack(session, page.last_seq);
+      await loadLog(session);
     }
     const items = gapless(page.items);
     if (items.length < page.items.length || items.length === 0)
       await chats.warn(session.id, ['server_rollback']);
     if (items.length === 0) return;
-    await takeEpochs(session, page.epochs);
+    await material.takeEpochs(session, page.epochs);
     const first = items[0].seq;
     session.start = { first, before: page.before, epoch: holding(page.epochs, first) };
-    session.facts = await examineAll(session, items, page.before);
-    judgeAll(session);
+    session.facts = await material.examineAll(session, items, page.before);
+    await judgeAll(session);
     await settle(session);
     if (items.length === page.items.length && items.at(-1).seq < page.last_seq) await fetchNewer(session);
+    await findHead(session);
+  }
+
+  /** The membership log, and whether it is the one that was held. @param {Session} session */
+  async function loadLog(session) {
+    if (!material.isCombined(session.id)) return;
+    await membership.fetch(session.id);
+    if (session.position) await membership.compare(session.id, session.position);
+  }
+
+  /** Where no item held names an entry, the Chat says how far the log was named. @param {Session} session */
+  async function findHead(session) {
+    const { state } = session;
+    if (!state?.combined || state.combined.exact) return;
+    await chats.load(session.id);
+    await fetchNewer(session);
+    await judgeAll(session);
+    await settle(session);
   }
 
   /** @param {Session} session @param {number} last */
   async function rolledBack(session, last) {
     await chats.warn(session.id, ['server_rollback']);
     await store.write([{ kind: 'chats', id: `${session.id} position`, remove: true }]);
+    membership.forget(session.id);
+    for (const held of [session.epochs, session.keys, session.shares]) held.clear();
     await onRollback(session.id, last);
   }
 
@@ -216,10 +206,12 @@ export function createMessages({
   /** @param {Session} session @param {any[]} items that follow @param {string} before
    * @param {import('./answers.js').Epoch[]} epochs */
   async function append(session, items, before, epochs) {
-    await takeEpochs(session, epochs);
-    const facts = await examineAll(session, items, before);
+    await material.takeEpochs(session, epochs);
+    const facts = await material.examineAll(session, items, before);
     session.facts.push(...facts);
-    session.state = reduce(/** @type {State} */ (session.state), facts);
+    // Where the log's head was not known so far, these items may say what it was before.
+    if (session.state?.combined?.exact === false) await judgeAll(session);
+    else session.state = reduce(/** @type {State} */ (session.state), facts);
     await settle(session);
   }
 
@@ -233,11 +225,11 @@ export function createMessages({
       await chats.warn(session.id, ['server_rollback']);
       return;
     }
-    await takeEpochs(session, page.epochs);
-    const facts = await examineAll(session, items, page.before);
+    await material.takeEpochs(session, page.epochs);
+    const facts = await material.examineAll(session, items, page.before);
     session.facts = [...facts, ...session.facts];
     session.start = { first: items[0].seq, before: page.before, epoch: holding(page.epochs, items[0].seq) };
-    judgeAll(session);
+    await judgeAll(session);
     await settle(session);
   }
 
@@ -246,7 +238,7 @@ export function createMessages({
     const { state, facts } = session;
     if (!state || item.seq < state.first) return;
     const held = facts[item.seq - state.first];
-    const again = await examine(item, item.before, materialOf(session));
+    const again = await examine(item, item.before, material.of(session));
     const chain = state.chains.get(item.seq - 1);
     if (again.hash !== held.hash || (chain && item.before !== chain))
       await chats.warn(session.id, ['history_fork']);
@@ -312,10 +304,10 @@ export function createMessages({
             header?.from === username || event?.by === username;
           if (!session.state || !session.facts.some(concerned)) return;
           const again = session.facts.map((fact) =>
-            concerned(fact) ? examine(fact.item, fact.before, materialOf(session)) : fact,
+            concerned(fact) ? examine(fact.item, fact.before, material.of(session)) : fact,
           );
           session.facts = await Promise.all(again);
-          judgeAll(session);
+          await judgeAll(session);
           await settle(session);
         });
       }
@@ -346,6 +338,7 @@ const emptySession = (id) => ({
   state: null,
   epochs: new Map(),
   keys: new Map(),
+  shares: new Map(),
   position: null,
   visible: false,
   loading: 0,
@@ -362,10 +355,4 @@ function gapless(items) {
 function holding(epochs, seq) {
   const open = epochs.filter(({ opened_seq: opened }) => opened <= seq);
   return open.sort((a, b) => b.number - a.number)[0] ?? null;
-}
-
-/** Whose keys are needed to judge it, and are not known. @param {import('./timeline/examine.js').Facts} fact */
-function strangerOf(fact) {
-  if (fact.kind === 'message') return fact.header && fact.candidates.length === 0 ? [fact.header.from] : [];
-  return fact.event?.kind === 'keys' && fact.announced === null ? [fact.event.by] : [];
 }

@@ -4,13 +4,16 @@
  * The final bytes are stored before the first try and are the same at every try; the next message is sealed only after
  * an ack or a definite refusal, and a time-out is neither. A lock per lane spans seal → ack, so that two tabs do not fork
  * a chain. What waits unsealed is encrypted under a key that cannot be read. Refuses to seal in a chat whose mode
- * changed or whose epoch key is not here, and to continue a lane that it does not know to the end.
+ * changed or whose epoch key is not here, before the share that is due is posted (shares.js), and to continue a lane that
+ * it does not know to the end. What waits for a person's yes stays in the queue.
  */
 
 import { judgeAck } from './answers.js';
 import { withLock } from './api.js';
 import { aesGcmDecrypt, decodeText, encodeText, MAX_PAYLOAD, newLane } from './crypto/index.js';
 import { ChatSecError, FAILURES } from './errors.js';
+import { isChange } from './overlay.js';
+import { namedAt } from './timeline/combined.js';
 import { laneOf } from './timeline/lanes.js';
 
 const KEPT = 20; // acknowledged ones per chat, so that a server that loses them gets them again
@@ -51,6 +54,7 @@ const aadOf = (/** @type {{chat: string, id: string}} */ { chat, id }) =>
  * @param {import('./runner.js').Runner} parts.runner
  * @param {import('./messages.js').Messages} parts.messages
  * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
+ * @param {ReturnType<typeof import('./shares.js').createShares>} parts.shares
  * @param {LockManager|undefined} parts.locks
  * @param {() => number} parts.now
  * @param {(ms: number) => Promise<void>} parts.wait
@@ -65,6 +69,7 @@ export function createOutbox({
   runner,
   messages,
   chats,
+  shares,
   locks,
   now,
   wait,
@@ -166,9 +171,10 @@ export function createOutbox({
   async function seal(entry) {
     const { chat, id, at, alg } = entry;
     await syncOnce(chat);
+    chats.checkMode(chat);
+    await shares.ready(chat);
     const state = messages.stateOf(chat);
     if (!state?.epoch) throw new ChatSecError('unavailable', 'the chat could not be loaded');
-    chats.checkMode(chat);
     const held = messages.keyOf(chat, state.epoch.number) ?? { failure: 'waiting_for_key' };
     if ('failure' in held) throw new ChatSecError(held.failure, 'no epoch key to encrypt with');
     const { dev, n, hash: prev } = await laneFor(chat, state, state.epoch.number);
@@ -182,7 +188,7 @@ export function createOutbox({
       n: n + 1,
       prev,
       seen,
-      log: '',
+      log: state.combined ? (namedAt(state.combined, seen.seq) ?? '') : '',
       at,
     };
     const { envelope, hash } = await runner.run('sealEnvelope', {
@@ -243,6 +249,11 @@ export function createOutbox({
       const moved = (messages.stateOf(chat)?.epoch?.number ?? 0) > sealed.epoch;
       return moved ? unseal(entry) : fail(entry, 'stale_epoch');
     }
+    if (error.code === 'share_due') {
+      await shares.answer(chat);
+      const moved = (messages.stateOf(chat)?.epoch?.number ?? 0) > sealed.epoch;
+      return moved ? unseal(entry) : fail(entry, 'share_due');
+    }
     if (error.code === 'invalid') {
       await messages.catchUp(chat);
       const lost = sealed.seen > (messages.stateOf(chat)?.last ?? sealed.seen);
@@ -262,7 +273,8 @@ export function createOutbox({
       if (
         !(error instanceof ChatSecError) ||
         NO_ANSWER.includes(error.code) ||
-        SESSION_OVER.includes(error.code)
+        SESSION_OVER.includes(error.code) ||
+        error.extra.blocked
       )
         throw error;
       await refused(current, error);
@@ -276,7 +288,7 @@ export function createOutbox({
       return 'done';
     } catch (error) {
       if (!(error instanceof ChatSecError)) throw error;
-      if (SESSION_OVER.includes(error.code)) return 'stop';
+      if (SESSION_OVER.includes(error.code) || error.extra.blocked) return 'stop';
       if (!NO_ANSWER.includes(error.code)) {
         await fail(entry, error.code); // looking at the chat after a refusal was refused itself
         return 'done';
@@ -291,7 +303,7 @@ export function createOutbox({
   async function drain(chat) {
     let fruitless = 0;
     while (online()) {
-      const next = (await read(chat)).find(({ state }) => state === 'queued' || state === 'sealed');
+      const next = (await read(chat)).find(isWaiting);
       if (!next) return;
       const outcome = await tryOnce(next);
       if (outcome === 'stop') return;
@@ -333,6 +345,14 @@ export function createOutbox({
     await save(again, [{ kind: 'chats', id: `${entry.chat} lane`, remove: true }]);
   }
 
+  const isWaiting = (/** @type {Entry} */ { state }) => state === 'queued' || state === 'sealed';
+
+  /** Everything that waits, in every chat. */
+  async function pumpAll() {
+    const waiting = [...entries.values()].filter(isWaiting);
+    await Promise.all([...new Set(waiting.map(({ chat }) => chat))].map(pump));
+  }
+
   return {
     /** After log-in or restore: reads what waits. */
     async load() {
@@ -371,8 +391,12 @@ export function createOutbox({
     /** A new connection: everything is checked against the server before the next send. */
     async reconnected() {
       fresh.clear();
-      const waiting = [...entries.values()].filter(({ state }) => state === 'queued' || state === 'sealed');
-      await Promise.all([...new Set(waiting.map(({ chat }) => chat))].map(pump));
+      await pumpAll();
+    },
+    pumpAll,
+    /** The chat moved: what waited for that may go. @param {string} chat */
+    async moved(chat) {
+      if ([...entries.values()].some((entry) => entry.chat === chat && isWaiting(entry))) await pump(chat);
     },
     reconcile,
     /** The server has nothing above `last`. @param {string} chat @param {number} last */
@@ -392,18 +416,24 @@ export function createOutbox({
       const entry = entries.get(keyOf({ chat, id }));
       if (entry?.state === 'failed') await remove(entry);
     },
-    /** The entries of a chat that its timeline does not show, as items. @param {string} chat
-     * @returns {import('./types.js').MessageItem[]} */
+    /** The entries of a chat that its timeline does not show: items, and changes of what stands there.
+     * @param {string} chat
+     * @returns {{items: import('./types.js').MessageItem[], changes: import('./overlay.js').Waiting[]}} */
     view(chat) {
       const state = messages.stateOf(chat);
       // Acknowledged ones bridge the moment until their item is judged; older pages are not this view's concern.
       const shown = (/** @type {Entry} */ { state: how, seq }) =>
         how === 'acked' && (!state || (seq ?? 0) <= state.last);
-      const waiting = [...entries.values()].filter((entry) => entry.chat === chat && !shown(entry));
-      return waiting
-        .filter((entry) => payloads.has(keyOf(entry)))
+      const waiting = [...entries.values()]
+        .filter((entry) => entry.chat === chat && !shown(entry) && payloads.has(keyOf(entry)))
         .sort((a, b) => a.order - b.order)
         .map((entry) => itemOf(entry, me(), payloads.get(keyOf(entry))));
+      const isFolded = (/** @type {import('./types.js').MessageItem} */ { payload, state: how }) =>
+        isChange(payload) && how !== 'failed';
+      return {
+        items: waiting.filter((item) => !isFolded(item)),
+        changes: /** @type {any[]} */ (waiting.filter(isFolded).map(({ payload }) => payload)),
+      };
     },
     clear() {
       for (const each of [entries, payloads, ownLanes, fresh, running]) each.clear();

@@ -13,7 +13,7 @@
  * @property {ChatView[]} chats  newest activity first
  * @property {Record<string, PersonView>} people  by username
  * @property {AccountWarning[]} accountWarnings
- * @property {{recovery: boolean|null, keyMode: 'server'|'combined'}} account  whether a recovery code is stored (null: not known
+ * @property {{recovery: boolean|null, keyMode: 'server'|'combined'|null}} account  whether a recovery code is stored (null: not known
  *   yet); how new chats get their keys
  * @property {Record<string, OpenView>} open  by chat id: the chats whose pages are loaded
  *
@@ -25,7 +25,17 @@
  * @property {string} title       the name, else the other members' display names
  * @property {'server'|'combined'} keyMode
  * @property {string} createdBy
- * @property {{username: string, displayName: string, role: 'owner'|'member'}[]} members
+ * @property {boolean} unverified  a `combined` chat whose signed log was not read in this session yet: name and members are
+ *   still the server's word, everybody shows as `member`, and `myRole` is null
+ * @property {{username: string, displayName: string, role: 'owner'|'member', waiting: boolean}[]} members  `waiting`: excluded
+ *   from the current share since their keys were reset and nobody has confirmed the new ones
+ * @property {'owner'|'member'|null} myRole
+ * @property {boolean} shareDue  messages wait until a member has posted a new share
+ * @property {string[]} unconfirmed  usernames whose new keys I may confirm
+ * @property {string[]} waiting      who may confirm mine, where I am the one who waits; else empty
+ * @property {boolean} stuck         nobody can sign any more: only a new chat helps
+ * @property {{username: string}|null} held  this verified person's keys were reset: nothing is sent before acceptKeys
+ *   or setVerified
  * @property {number} lastSeq
  * @property {number} unread
  * @property {number} epoch
@@ -40,6 +50,8 @@
  * @property {'online'|'away'|'offline'|'invisible'} status
  * @property {string|null} lastSeen  RFC 3339
  * @property {string[]} warnings     `identity_reset`, `weak_key`, `server_rollback`: see acceptKeys
+ * @property {boolean} verified      the user found the safety number to be the same, and the keys have not been reset since
+ * @property {boolean} canVerify     their keys are known here
  *
  * @typedef {{items: Item[], atStart: boolean, loading: boolean}} OpenView  oldest first
  * @typedef {MessageItem|EventItem} Item
@@ -60,11 +72,13 @@
  * @property {string|null} explain  the reason in words
  * @property {string[]} warnings    `chain_gap`, `chain_fork`, `history_fork`, `server_rollback`, `unconfirmed_key`
  * @property {Payload|null} payload null while it cannot be shown
+ * @property {{id: string, from: string, body: string}} [replyTo]  the message it answers, when that is loaded
  *
  * @typedef {Object} Payload  as sent, with what later edits, deletions and reactions made of it
  * @property {string} type             `text`; any other string is shown as such, never dropped
  * @property {string} [body]
  * @property {string} [reply_to]
+ * @property {Attachment[]} [attachments]
  * @property {boolean} [edited]
  * @property {boolean} [deleted]
  * @property {Record<string, string[]>} [reactions]  emoji → usernames
@@ -118,15 +132,23 @@
  * @property {(parts: {password: string}) => Promise<void>} deleteAccount  for ever. Throws `wrong_password`, `last_owner`.
  * @property {() => Promise<void>} logout  ends the session and clears everything stored
  * @property {(query: string) => Promise<User[]>} findPeople
- * @property {(chat: {usernames: string[], name?: string}) => Promise<string>} startChat  the new chat's id
+ * @property {(chat: {usernames: string[], name?: string, keyMode?: 'server'|'combined'}) => Promise<string>} startChat  the new
+ *   chat's id; without `keyMode` the server's setting. Throws `identity_reset` for a verified person with reset keys.
  * @property {(id: string) => Promise<void>} eraseChat
  * @property {(id: string) => Promise<void>} leaveChat
- * @property {(id: string, change: ChatChange) => Promise<void>} changeChat
+ * @property {(id: string, change: ChatChange) => Promise<void>} changeChat  where its answer is lost (`timeout`, `offline`) it
+ *   is sent again with the next connection
+ * @property {(id: string, username: string) => Promise<void>} confirmKeys  new keys of a member after a reset, in that chat
+ * @property {(id: string) => Promise<void>} replaceShare  posts a new share
  * @property {(id: string) => Promise<void>} openChat   loads and verifies the newest page, then stays live
  * @property {(id: string) => Promise<void>} loadOlder
  * @property {(id: string) => void} closeChat  synchronous
- * @property {(id: string, payload: {body: string, reply_to?: string}, alg?: string) => Promise<string>} send
+ * @property {(id: string, payload: {body: string, reply_to?: string, attachments?: Attachment[]}, alg?: string) => Promise<string>} send
  *   the message id; it stands in the snapshot as `queued` before this resolves. Throws `consent_needed` before acceptServerMade.
+ * @property {(chatId: string, id: string, body: string) => Promise<void>} editMessage  an own one; like all three, it
+ *   shows at once, and is sent when it can be. Throws `forbidden` where it is not the user's own.
+ * @property {(chatId: string, id: string) => Promise<void>} deleteMessage
+ * @property {(chatId: string, id: string, emoji: string, on: boolean) => Promise<void>} react
  * @property {(chatId: string, id: string) => Promise<void>} retry    try a failed own message again
  * @property {(chatId: string, id: string) => Promise<void>} discard  drop a failed own message
  * @property {(chatId: string) => Promise<void>} acceptServerMade

@@ -125,3 +125,55 @@ test('pushes that are not of the protocol change nothing and are told', async ()
   assert.equal(alice.getSnapshot().connection, 'online');
   alice.close();
 });
+
+test('edits, deletions, reactions and replies show at once, and count for everybody', async () => {
+  const server = new ModelServer();
+  const people = await settle(server, ['alice', 'bob']);
+  const [alice, bob] = [await enter(server, people.get('alice')), await enter(server, people.get('bob'))];
+  const chat = await alice.startChat({ usernames: ['bob'] });
+  await alice.openChat(chat);
+  await bob.openChat(chat);
+  await bob.acceptServerMade(chat);
+  const shown = (client) =>
+    client.getSnapshot().open[chat].items.filter(({ kind, payload }) => kind === 'message' && payload);
+  const both = (what, holds) =>
+    until(() => [alice, bob].every((client) => shown(client).length > 0 && holds(shown(client))), what);
+  const first = await alice.send(chat, { body: 'frist' }, 'Ed25519');
+  await both('sent', ([item]) => item.seq !== null);
+  server.offline.add('alice');
+  server.cut('alice');
+  await alice.editMessage(chat, first, 'first');
+  await alice.react(chat, first, '👍', true);
+  const [waiting] = shown(alice);
+  assert.deepEqual(
+    [shown(alice).length, waiting.payload.body, waiting.payload.edited, waiting.payload.reactions],
+    [1, 'first', true, { '👍': ['alice'] }],
+  );
+  server.offline.clear();
+  await both(
+    'edited',
+    ([{ payload }]) => payload.body === 'first' && payload.reactions?.['👍']?.length === 1,
+  );
+  await bob.react(chat, first, '👍', true);
+  await alice.react(chat, first, '👍', false);
+  await both('reacted', ([{ payload }]) => payload.reactions?.['👍']?.join() === 'bob');
+  const attachment = {
+    id: 'x',
+    key: 'k',
+    nonce: 'n',
+    name: 'a.txt',
+    mime: 'text/plain',
+    size: 1,
+    sha256: 'h',
+  };
+  await bob.send(chat, { body: 'answer', reply_to: first, attachments: [attachment] }, 'Ed25519');
+  await both('answered', (items) => items.length === 2);
+  assert.deepEqual(shown(alice)[1].replyTo, { id: first, from: 'alice', body: 'first' });
+  assert.deepEqual(shown(alice)[1].payload.attachments, [attachment]);
+  await assert.rejects(bob.editMessage(chat, first, 'mine'), { code: 'forbidden' });
+  await assert.rejects(bob.deleteMessage(chat, first), { code: 'forbidden' });
+  await alice.deleteMessage(chat, first);
+  await both('deleted', ([{ payload }]) => payload.deleted && payload.body === '');
+  alice.close();
+  bob.close();
+});

@@ -1,0 +1,225 @@
+/**
+ * Every change of a chat that this client makes: in `server` chats a request; in `combined` chats with the entry and the
+ * share that §4's table has for it, made anew as often as the chat is seen to have moved meanwhile.
+ *
+ * Refuses what nextEntry and signing.js refuse, before anything is sent; a new chat of another mode than was asked for is
+ * `mode_changed`.
+ */
+
+import { judgeChat } from './answers.js';
+import { withLock } from './api.js';
+import { confirmed, nextEntry } from './crypto/index.js';
+import { ChatSecError } from './errors.js';
+import { WITH_SHARE } from './requests.js';
+
+const TRIES = 4; // of one change, each after something else was seen to have moved
+const LOST_ANSWER_TRIES = 3;
+
+/**
+ * @typedef {import('./requests.js').Place} Place
+ * @typedef {import('./requests.js').Request} Request
+ * @typedef {{op: string, usernames?: string[], role?: 'owner'|'member', name?: string|null}} Wanted
+ */
+
+/**
+ * @param {object} parts
+ * @param {import('./api.js').Api} parts.api
+ * @param {ReturnType<typeof import('./pins.js').createPins>} parts.pins
+ * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
+ * @param {ReturnType<typeof import('./signing.js').createSigning>} parts.signing
+ * @param {ReturnType<typeof import('./requests.js').createRequests>} parts.requests
+ * @param {LockManager|undefined} parts.locks
+ * @param {() => string} parts.me
+ * @param {() => string} parts.uuid
+ */
+export function createChanges({ api, pins, chats, signing, requests, locks, me, uuid }) {
+  /** @type {Map<string, Promise<unknown>>} */
+  const turns = new Map();
+  const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
+  const isCombined = (/** @type {string} */ id) => chats.get(id)?.key_mode === 'combined';
+
+  /** One change of a chat at a time, over all tabs. @template T @param {string} id @param {() => Promise<T>} work
+   * @returns {Promise<T>} */
+  function alone(id, work) {
+    const before = turns.get(id) ?? Promise.resolve();
+    const result = before.then(() => withLock(locks, `chatsec-change-${me()}-${id}`, work));
+    turns.set(
+      id,
+      result.catch(() => undefined), // the caller gets the error; the next in turn goes on
+    );
+    return result;
+  }
+
+  /**
+   * @param {string} id @param {Place} place @param {Wanted} wanted
+   * @returns {Promise<Request>} signed
+   */
+  async function make(id, { head, gone, epoch }, { op, usernames, role, name }) {
+    if (op === 'add' || op === 'keys') signing.needsYes(usernames ?? []);
+    const body = {
+      kind: op,
+      ...(usernames && { usernames }),
+      ...(role && { role }),
+      ...(name !== undefined && { name }),
+    };
+    if (op === 'rekey') return { ...body, client_share: await signing.signShare(id, epoch + 1, head) };
+    const next = nextEntry({ op, by: me(), before: head, lineOf, usernames, role, name, gone });
+    const { object, entry } = await signing.signEntry(id, next);
+    const share = WITH_SHARE.includes(op) && (await signing.signShare(id, epoch + 1, entry));
+    return { ...body, membership: object, ...(share && { client_share: share }) };
+  }
+
+  /**
+   * One change, made anew as often as the chat is seen to have moved meanwhile.
+   * @param {string} id @param {(place: Place) => Wanted|null} want null: nothing is left to do
+   */
+  const perform = (id, want) =>
+    alone(id, async () => {
+      await requests.settle(id);
+      for (let tries = 1; ; tries++) {
+        const place = await requests.look(id);
+        const wanted = want(place);
+        if (!wanted) return;
+        // Who is gone stands in the way of every share but that of the entry that takes them out.
+        const first = place.gone.size > 0 && WITH_SHARE.includes(wanted.op) && wanted.op !== 'retire';
+        const step = first ? retirement(place) : wanted;
+        const outcome = await requests.send(id, await make(id, place, step));
+        if (outcome === 'done' && !first) return;
+        if (tries >= TRIES) throw new ChatSecError('epoch_conflict', 'the chat kept moving');
+      }
+    });
+
+  /** Without what somebody else has done meanwhile; null if nothing is left. @param {Place} place @param {Wanted} wanted
+   * @returns {Wanted|null} */
+  function stillWanted({ head, gone }, wanted) {
+    const { op, usernames = [], role } = wanted;
+    const member = (/** @type {string} */ who) => (gone.has(who) ? undefined : head.members.get(who));
+    /** @type {Record<string, (who: string) => boolean>} */
+    const due = {
+      add: (who) => !member(who),
+      remove: (who) => member(who) !== undefined,
+      role: (who) => member(who)?.role !== role,
+    };
+    if (!Object.hasOwn(due, op)) return wanted;
+    const left = usernames.filter(due[op]);
+    return left.length > 0 ? { ...wanted, usernames: left } : null;
+  }
+
+  /** Are the own keys those that the log stands by? @param {string} id */
+  async function canSign(id) {
+    try {
+      const { head } = await requests.look(id);
+      const line = lineOf(me());
+      signing.author();
+      return line !== undefined && confirmed(line, head.members.get(me())?.keys ?? '');
+    } catch (error) {
+      const cannot = ['unavailable', 'identity_reset', 'keys_unavailable', 'mode_changed'];
+      if (error instanceof ChatSecError && cannot.includes(error.code)) return false;
+      throw error;
+    }
+  }
+
+  /** @param {Place} place @returns {Wanted} */
+  const retirement = ({ gone }) => ({ op: 'retire', usernames: [...gone].sort() });
+
+  /** A new chat with entry 1 and the first share. @param {string} id @param {{usernames: string[], name?: string}} wanted */
+  async function firstOf(id, { usernames, name }) {
+    await pins.load(me());
+    for (const username of usernames) await pins.load(username);
+    signing.needsYes(usernames);
+    const next = nextEntry({ op: 'create', by: me(), before: null, lineOf, usernames, name: name ?? null });
+    const { object, entry } = await signing.signEntry(id, next);
+    const body = { id, members: usernames, ...(name && { name }), key_mode: 'combined', membership: object };
+    return { ...body, client_share: await signing.signShare(id, 1, entry) };
+  }
+
+  /** @param {string} id @param {{usernames: string[], name?: string}} wanted */
+  const serverMade = (id, { usernames, name }) => ({
+    id,
+    members: usernames,
+    ...(name && { name }),
+    key_mode: 'server',
+  });
+
+  /** The same request again gets the same answer. @param {Record<string, unknown>} body */
+  async function create(body) {
+    for (let tries = 1; ; tries++) {
+      try {
+        return judgeChat(await api.request('POST', '/chats', { body }));
+      } catch (error) {
+        const lost = error instanceof ChatSecError && error.code === 'timeout';
+        if (!lost || tries >= LOST_ANSWER_TRIES) throw error;
+      }
+    }
+  }
+
+  return {
+    /**
+     * @param {{usernames: string[], name?: string}} wanted @param {string} mode
+     * @returns {Promise<string>} id; throws `mode_changed` for another chat than was asked for
+     */
+    async start({ usernames, name }, mode) {
+      const others = [...new Set(usernames)].filter((username) => username !== me());
+      const wanted = { usernames: others, ...(name && { name }) };
+      for (let tries = 1; ; tries++) {
+        const id = uuid();
+        try {
+          const chat = await create(mode === 'combined' ? await firstOf(id, wanted) : serverMade(id, wanted));
+          if (chat.id !== id || chat.key_mode !== mode)
+            throw new ChatSecError('mode_changed', 'another chat than was asked for');
+          await chats.take(chat);
+          return id;
+        } catch (error) {
+          // Somebody's keys moved in this moment; entry 1 of that id stays the only one that was ever signed.
+          const moved = error instanceof ChatSecError && error.code === 'epoch_conflict';
+          if (!moved || tries >= TRIES) throw error;
+        }
+      }
+    },
+
+    /** @param {string} id @param {import('./types.js').ChatChange} change */
+    async change(id, { kind, usernames, role, name }) {
+      if (isCombined(id)) {
+        for (const username of kind === 'add' ? (usernames ?? []) : []) await pins.load(username);
+        return perform(id, (place) => stillWanted(place, { op: kind, usernames, role, name }));
+      }
+      const named = {
+        ...(usernames && { usernames }),
+        ...(role && { role }),
+        ...(name !== undefined && { name }),
+      };
+      const chat = await api.request('POST', `/chats/${id}/events`, { body: { kind, ...named } });
+      if (chat) await chats.take(chat);
+      return undefined;
+    },
+
+    /** Who cannot sign leaves without an entry. @param {string} id */
+    async leave(id) {
+      if (isCombined(id) && (await canSign(id)))
+        return perform(id, ({ head }) => (head.members.has(me()) ? { op: 'leave' } : null));
+      await api.request('POST', `/chats/${id}/events`, { body: { kind: 'leave' } });
+      chats.drop(id);
+      return undefined;
+    },
+
+    /** New keys of a member after a reset, on the user's tap. @param {string} id @param {string} username */
+    confirm: (id, username) =>
+      perform(id, ({ head }) => {
+        const line = lineOf(username);
+        const done = line && confirmed(line, head.members.get(username)?.keys ?? '');
+        return done ? null : { op: 'keys', usernames: [username] };
+      }),
+
+    /** A new share for the chat as it is, with who is gone taken out first.
+     * @param {string} id @param {(place: Place) => boolean} wanted */
+    renew: (id, wanted) =>
+      perform(id, (place) =>
+        !wanted(place) ? null : place.gone.size > 0 ? retirement(place) : { op: 'rekey' },
+      ),
+
+    /** What was under way when the connection ended. @param {string} id */
+    resume: (id) => alone(id, () => requests.settle(id)),
+    underway: requests.underway,
+    clear: () => turns.clear(),
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * When a new share is due in a `combined` chat, and who posts it (protocol §4): this client by itself only for a cause
+ * that it sees, at most twice per cause: at once where it has something to send, refused the share that stands, or renewed
+ * its own keys, else when its turn comes among those who can. Then it stops, and what waits to be sent says `share_due`.
+ *
+ * Refuses to let anything be sealed while names or keys of the log's head differ from what the share serves, while a
+ * newer continuous bundle of a recipient is known, or for the reset keys of a verified person before the user's yes.
+ */
+
+import { servesHead, standing } from './crypto/index.js';
+import { ChatSecError } from './errors.js';
+
+const MOST_MESSAGES = 100_000; // under one epoch
+const TRIES = 2;
+const STEP_MS = 2_000; // for whoever stands before me to do it
+const LONGEST_MS = 60_000;
+
+/**
+ * @param {object} parts
+ * @param {ReturnType<typeof import('./pins.js').createPins>} parts.pins
+ * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
+ * @param {import('./messages.js').Messages} parts.messages
+ * @param {ReturnType<typeof import('./changes.js').createChanges>} parts.changes
+ * @param {(ms: number) => Promise<void>} parts.wait
+ * @param {() => string} parts.me
+ */
+export function createShares({ pins, chats, messages, changes, wait, me }) {
+  /** @type {Map<string, number>} "chat cause" → shares posted for it */
+  const posted = new Map();
+  /** @type {Set<string>} chats whose share is about to be posted */
+  const looking = new Set();
+  const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
+
+  /** Did this client refuse the share of the current epoch, or its own wrap? @param {string} id
+   * @param {import('./timeline/reduce.js').State} state */
+  function isRefused(id, { combined, epoch }) {
+    if (!epoch || !combined) return false;
+    const key = messages.keyOf(id, epoch.number);
+    const wrong = key && 'failure' in key && ['bad_share', 'wrong_recipient_key'].includes(key.failure);
+    return combined.share === null || Boolean(wrong);
+  }
+
+  /** Why a new share is due, as far as this client sees; null: it sees no cause. The text names one cause for good.
+   * @param {string} id @returns {string|null} */
+  function causeOf(id) {
+    const state = messages.stateOf(id);
+    if (!state?.combined?.head || !state.combined.exact || !state.epoch) return null;
+    const { head, gone, share, served } = state.combined;
+    const { number, opened } = state.epoch;
+    if (gone.size > 0) return `gone ${[...gone].sort().join()}`;
+    if (isRefused(id, state)) return `refused ${number}`;
+    if (!share || !served) return null;
+    const moved = servesHead({ share, entry: served, head, lineOf });
+    if (moved === 'bundle') return `bundle ${[...share.recipients.keys()].map(versionOf).join()}`;
+    if (moved) return `${moved} ${head.hash}`;
+    return state.last - opened >= MOST_MESSAGES ? `count ${number}` : null;
+  }
+
+  const versionOf = (/** @type {string} */ username) => pins.get(username)?.current?.version ?? 0;
+
+  /** Posts for the cause that is seen, if there is one. Throws `share_due` where it was tried often enough.
+   * @param {string} id */
+  const post = (id) =>
+    changes.renew(id, () => {
+      const cause = causeOf(id);
+      if (!cause) return false;
+      const name = `${id} ${cause}`;
+      const times = posted.get(name) ?? 0;
+      if (times >= TRIES) throw new ChatSecError('share_due', 'a new share was posted, and did not help');
+      posted.set(name, times + 1);
+      return true;
+    });
+
+  /** Which of those who can sign I am; -1 where I cannot. @param {string} id */
+  function rankOf(id) {
+    const { head, gone } = messages.stateOf(id)?.combined ?? {};
+    return head && gone ? standing({ entry: head, gone, lineOf, me: me() }).able.indexOf(me()) : -1;
+  }
+
+  /** Recipients to whom nothing is sent before the user's yes. @param {string} id @returns {string|null} */
+  function heldOf(id) {
+    const { share } = messages.stateOf(id)?.combined ?? {};
+    const chat = chats.get(id);
+    const names =
+      chat?.key_mode === 'combined'
+        ? share?.recipients.keys()
+        : chat?.members.map(({ username }) => username);
+    return [...(names ?? [])].find((username) => pins.held(username)) ?? null;
+  }
+
+  const blocked = (/** @type {string} */ detail) =>
+    new ChatSecError('waiting_for_key', detail, { blocked: true });
+
+  return {
+    causeOf,
+    heldOf,
+    post,
+
+    /**
+     * Makes sure that a message may be sealed now. Throws `waiting_for_key` with `blocked` where it waits for a person,
+     * `share_due` where a new share did not help, and whatever kept one from being posted.
+     * @param {string} id
+     */
+    async ready(id) {
+      const held = heldOf(id);
+      if (held) throw blocked(`${held} was verified and has new keys`);
+      const { combined } = messages.stateOf(id) ?? {};
+      if (!combined) return;
+      if (!combined.exact)
+        throw new ChatSecError('unavailable', 'where the membership log stands is not known');
+      const own = combined.share && !combined.share.recipients.has(me());
+      if (own) throw blocked('the own new keys are not confirmed yet');
+      if (causeOf(id)) await post(id);
+    },
+
+    /** The server says that a share is due: what this client may not have been told is fetched, and then posted.
+     * @param {string} id */
+    async answer(id) {
+      await messages.catchUp(id);
+      await pins.loadChat(id);
+      if (causeOf(id)) await post(id);
+    },
+
+    /** After what is new in a chat: whoever sees a cause posts, one after the other, so that not all do at once.
+     * @param {string} id */
+    async look(id) {
+      const rank = rankOf(id);
+      if (rank < 0 || looking.has(id) || !causeOf(id)) return;
+      looking.add(id);
+      try {
+        // What I refused, nobody else may see.
+        if (!causeOf(id)?.startsWith('refused')) await wait(Math.min(rank * STEP_MS, LONGEST_MS));
+        if (causeOf(id)) await post(id);
+      } catch (error) {
+        if (!(error instanceof ChatSecError) || error.code !== 'share_due') throw error; // said when something is sent
+      } finally {
+        looking.delete(id);
+      }
+    },
+
+    /** The user's tap is no cause that is counted. @param {string} id */
+    replace(id) {
+      for (const name of [...posted.keys()]) if (name.startsWith(`${id} `)) posted.delete(name);
+      return changes.renew(id, () => true);
+    },
+    clear() {
+      posted.clear();
+      looking.clear();
+    },
+  };
+}
