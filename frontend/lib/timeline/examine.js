@@ -10,6 +10,7 @@ import {
   checkCommitment,
   envelopeHash,
   eventHash,
+  isAttachment,
   isHash,
   isSigned,
   isUuid,
@@ -219,7 +220,10 @@ const isText = (/** @type {unknown} */ value) => typeof value === 'string';
 
 /** The fields that each known type needs (protocol §5). @type {Record<string, (payload: any) => boolean>} */
 const PAYLOADS = {
-  text: ({ body, reply_to: reply }) => isText(body) && (reply === undefined || isUuid(reply)),
+  text: ({ body, reply_to: reply, attachments: files }) =>
+    isText(body) &&
+    (reply === undefined || isUuid(reply)) &&
+    (files === undefined || (Array.isArray(files) && files.every(isAttachment))),
   edit: ({ target, body }) => isUuid(target) && isText(body),
   delete: ({ target }) => isUuid(target),
   reaction: ({ target, emoji, on }) => isUuid(target) && isText(emoji) && typeof on === 'boolean',
