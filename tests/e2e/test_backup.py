@@ -107,19 +107,36 @@ class Past:
     bob: User
     carol: User
     chat: str
+    sealed: str
     attachment: str = ""
     texts: list[str] = field(default_factory=list)
+    sealed_texts: list[str] = field(default_factory=list)
+    log: list[Json] = field(default_factory=list)
 
     def say(self, user: User, text: str, alg: str = p.PSS) -> None:
         user.send(self.chat, text, alg)
         self.texts.append(text)
 
+    def seal(self, user: User, text: str) -> None:
+        """Into the `combined` chat."""
+        user.send(self.sealed, text)
+        self.sealed_texts.append(text)
+
 
 def live(url: str) -> Past:
-    """Several epochs, one who was removed, one whose account ended, a new bundle, a name, an attachment."""
+    """Two chats, one of each key mode: several epochs, one who was removed, one whose account ended, a new bundle, a name,
+    an attachment; in the `combined` one a share is due at the end."""
     alice = User.register(url, "alice", 0, real_kdf=True)
     bob, carol, dave = (User.register(url, name, n) for n, name in enumerate(("bob", "carol", "dave"), 1))
-    past = Past(alice, bob, carol, alice.create_chat("bob", "carol", "dave", name="Lunch"))
+    past = Past(
+        alice,
+        bob,
+        carol,
+        alice.create_chat("bob", "carol", "dave", name="Lunch"),
+        alice.create_combined("bob", "carol", "dave", name="Sealed", owners=["bob"]),
+    )
+    past.seal(dave, "to all")
+    bob.signer(past.sealed).remove("carol")
     for user, alg in ((alice, p.PSS), (bob, p.ED25519), (carol, p.DSA), (dave, p.PSS)):
         past.say(user, f"{user.username} by {alg}", alg)
     path = f"/chats/{past.chat}/attachments"
@@ -130,11 +147,15 @@ def live(url: str) -> Past:
     alice.change(past.chat, "remove", usernames=["carol"])
     past.say(bob, "without carol")
     dave.rest.post("/me/deletion", {"password": dave.secret})
+    bob.signer(past.sealed).retire()
+    past.seal(bob, "without carol and dave")
     bob.rotate(p.pool(4))
     past.say(bob, "under new keys")
     alice.change(past.chat, "rename", name="Dinner")
     alice.change(past.chat, "rekey")
     past.say(alice, "under a new key")
+    alice.signer(past.sealed).rename("Sealed again")
+    past.log = alice.log(past.sealed)
     dave.close()
     return past
 
@@ -146,6 +167,7 @@ def judge(url: str, past: Past) -> User:
     reader = alice.reader(past.chat)
     assert (reader.texts(), reader.failures(), reader.warnings) == (past.texts, {}, set())
     assert [judged.warnings for judged in reader.judged.values() if judged.warnings] == []
+    judge_sealed(alice, past)
     path = f"/chats/{past.chat}/attachments/{past.attachment}"
     assert (
         hashlib.sha256(alice.rest.request("GET", path).content).digest()
@@ -163,6 +185,19 @@ def judge(url: str, past: Past) -> User:
     assert carol.chat(past.chat)["first_seq"] == last + 2
     carol.close()
     return alice
+
+
+def judge_sealed(alice: User, past: Past) -> None:
+    """The `combined` chat too: log, shares and wraps are there, and a share is still due."""
+    chat = alice.chat(past.sealed)
+    assert (chat["name"], chat["share_due"], chat["epoch"]["number"]) == ("Sealed again", True, 3)
+    assert alice.log(past.sealed) == past.log
+    with pytest.raises(ApiError, match="share_due"):
+        alice.send(past.sealed, "too early")
+    alice.signer(past.sealed).rekey()
+    past.seal(alice, "it goes on")
+    reader = alice.reader(past.sealed)
+    assert (reader.texts(), reader.failures(), reader.warnings) == (past.sealed_texts, {}, set())
 
 
 class Load:
@@ -205,7 +240,7 @@ def test_a_backup_under_load_brings_everything_back(
     before = dict(load.book.acked)
     said = old.run("backup", file)
     load.stop()
-    assert "saved 4 accounts, 2 chats" in said and "1 attachments" in said
+    assert "saved 4 accounts, 3 chats" in said and "1 attachments" in said
     assert file.stat().st_mode & 0o777 == 0o600
     with tarfile.open(file) as tar:
         assert tar.getnames()[0] == "backup.json" and f"chats/{busy}.ndjson" in tar.getnames()
@@ -275,13 +310,13 @@ def test_a_migration_that_is_killed_goes_on(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     there = ids(new.mongo_uri)
-    assert len(there) < 31
+    assert len(there) < 32
     with pytest.raises(RuntimeError, match="unfinished"):
         new.server().start()
     assert "unfinished" in new.run("backup", new.folder / "half", status=1)
     assert not (new.folder / "half").exists()
 
-    assert "moved 4 accounts, 31 chats" in new.run(*way)
+    assert "moved 4 accounts, 32 chats" in new.run(*way)
     assert notes(new.mongo_uri) == []
     kept = {doc["_id"].removeprefix("chats/").removesuffix(".ndjson") for doc in done} & there.keys()
     after = ids(new.mongo_uri)
