@@ -247,6 +247,8 @@ export function createAccount({
 
   return {
     judgeOwn,
+    /** Resolves when no change of keys is under way. */
+    settled: () => alone(async () => undefined),
     lookForRecovery,
     entries: { restore, register, login, recover, logout },
     changes: {

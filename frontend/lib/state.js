@@ -7,7 +7,7 @@
  * were shown differently is a warning on the chat (merge.js).
  */
 
-import { fit, openState, sealState, stateNumber, unjudged } from './crypto/index.js';
+import { fit, isCount, openState, sealState, stateNumber, unjudged } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 import { mergeMemories, sameMemory } from './merge.js';
 
@@ -50,6 +50,7 @@ export function createState({
   /** @type {Kept} */
   let kept = { n: 0, lost: false, ...nothing() };
   let user = '';
+  let warned = false;
   let known = false; // whether `kept` was compared with the server in this session
   let dirty = false;
   /** @type {(() => void)|null} */
@@ -72,7 +73,8 @@ export function createState({
 
   /** @param {string} why */
   async function lose(why) {
-    warnAccount('server_rollback', why);
+    if (!warned) warnAccount('server_rollback', why);
+    warned = true;
     if (kept.lost) return;
     await keep({ lost: true });
     onChange();
@@ -115,26 +117,15 @@ export function createState({
   /** Takes what the server holds. @param {unknown} stored the state, or null @param {number} least n that it must have
    * @returns {Promise<boolean>} whether this installation knows more */
   async function take(stored, least) {
-    const n = stored === null ? 0 : await numberOf(stored);
+    const n = numberOf(stored);
+    const told = n > 0 ? await open(stored) : null;
     if (n < Math.max(least, kept.n))
       await lose('the server shows an older memory of people and chats than it had');
-    const told = n > 0 ? await open(stored) : nothing();
-    if (!told) await lose('the memory of people and chats that the server shows does not open');
+    else if (n > 0 && !told) await lose('the memory of people and chats that the server shows does not open');
     const contents = await mergeWith(told ?? nothing());
     known = true;
     await keep({ n, ...(told ?? nothing()) });
     return !sameMemory(fit(contents), kept) || n === 0;
-  }
-
-  /** What is no state is as if none were there. @param {unknown} stored */
-  async function numberOf(stored) {
-    try {
-      return stateNumber(stored);
-    } catch (error) {
-      if (!(error instanceof ChatSecError)) throw error;
-      await lose('what the server shows is no memory of people and chats');
-      return 0;
-    }
   }
 
   /** @param {unknown} stored @returns {Promise<Contents|null>} null: it does not open */
@@ -157,27 +148,35 @@ export function createState({
     dirty = false;
     try {
       if (!known) await take(await fetchStored(), 0);
-      for (let tries = 1; !(await stored(tries)); tries++) await take(await fetchStored(), 0);
+      for (let tries = 1; ; tries++) {
+        const n = await put();
+        if (n === null) return;
+        if (tries === TRIES)
+          throw new ChatSecError('state_conflict', 'other devices store all the time', { n });
+        await take(await fetchStored(), 0);
+        // A server that has one, and shows none that is of use: what is known here takes its place.
+        if (kept.lost && kept.n < n) await keep({ n });
+      }
     } catch (error) {
       dirty = true;
       throw error;
     }
   }
 
-  /** One try. @param {number} tries @returns {Promise<boolean>} false: another device stored something meanwhile */
-  async function stored(tries) {
+  /** One try. @returns {Promise<number|null>} null: stored, or nothing to store; n that another device stored meanwhile */
+  async function put() {
     const contents = fit(mergeMemories(await gather(), kept, kept).contents);
-    if (kept.n > 0 && sameMemory(contents, kept)) return true;
+    if (kept.n > 0 && sameMemory(contents, kept)) return null;
     const n = kept.n + 1;
     const state = await sealState({ username: user, n, contents, key: await keyring.stateKey() });
     try {
       await api.request('PUT', '/me/state', { body: { state } });
     } catch (error) {
-      if (error instanceof ChatSecError && error.code === 'state_conflict' && tries < TRIES) return false;
-      throw error;
+      if (!(error instanceof ChatSecError) || error.code !== 'state_conflict') throw error;
+      return isCount(error.extra.n) ? error.extra.n : 0;
     }
     await keep({ n, ...contents });
-    return true;
+    return null;
   }
 
   function schedule() {
@@ -267,12 +266,22 @@ export function createState({
     clear() {
       unschedule();
       kept = { n: 0, lost: false, ...nothing() };
-      [user, known, dirty] = ['', false, false];
+      [user, known, dirty, warned] = ['', false, false, false];
       turn = Promise.resolve();
     },
     /** No timer holds a process that is done. */
     close: unschedule,
   };
+}
+
+/** n of what the server shows; what is no state is as if none were there. @param {unknown} stored */
+function numberOf(stored) {
+  try {
+    return stored === null ? 0 : stateNumber(stored);
+  } catch (error) {
+    if (error instanceof ChatSecError) return 0;
+    throw error;
+  }
 }
 
 /** @param {import('./crypto/state.js').StatePin} pin @param {import('./merge.js').LocalPin|undefined} local */
