@@ -8,7 +8,7 @@
  */
 
 import { judgeEpoch, judgeItems } from './answers.js';
-import { isSigned, linkOf, openCombinedEpoch, readShare } from './crypto/index.js';
+import { isSigned, linkOf, openCombinedEpoch, readShare, versionIn } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
 /**
@@ -36,6 +36,23 @@ export function createEpochs({ api, pins, keyring, chats, me }) {
     } catch (error) {
       if (error instanceof ChatSecError) return null;
       throw error;
+    }
+  }
+
+  /** Whether its author signed it, under a bundle that may be newer than those known here. @param {Share} share */
+  async function isAuthentic(share) {
+    const line = () => pins.get(share.by)?.line;
+    const held = line();
+    if (!held || versionIn(held, share.keys) === 0) await loadPerson(share.by);
+    return isSigned(share, line());
+  }
+
+  /** @param {string} username */
+  async function loadPerson(username) {
+    try {
+      await pins.load(username);
+    } catch (error) {
+      if (!(error instanceof ChatSecError) || error.code !== 'not_found') throw error; // nobody's keys: nobody's share
     }
   }
 
@@ -92,8 +109,7 @@ export function createEpochs({ api, pins, keyring, chats, me }) {
      */
     async open(chat, epoch) {
       const share = await shareOf(chat, epoch);
-      if (!share || !(await isSigned(share, pins.get(share.by)?.line)))
-        return { share, key: { failure: 'bad_share' } };
+      if (!share || !(await isAuthentic(share))) return { share, key: { failure: 'bad_share' } };
       let key = await openOnce(epoch, share);
       if ('failure' in key && key.failure === 'bad_share') {
         const again = await fetchAgain(chat, epoch.number);
