@@ -98,7 +98,7 @@ export function createChanges({ api, pins, chats, signing, requests, locks, me, 
     const due = {
       add: (who) => !member(who),
       remove: (who) => member(who) !== undefined,
-      role: (who) => member(who)?.role !== role,
+      role: (who) => (member(who)?.role ?? role) !== role,
     };
     if (!Object.hasOwn(due, op)) return wanted;
     const left = usernames.filter(due[op]);

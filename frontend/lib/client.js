@@ -151,6 +151,7 @@ export function createClient({
     needSession,
     background,
     onChange: (chat) => snapshots.changed(chat),
+    keysSettled: () => account.settled(),
     keyMode,
     pageSize,
   });

@@ -12,6 +12,7 @@ import { createMembership } from './membership.js';
 import { createMessages } from './messages.js';
 import { createOutbox } from './outbox.js';
 import { createRequests } from './requests.js';
+import { createSealing } from './sealing.js';
 import { createShares } from './shares.js';
 import { createSigning } from './signing.js';
 import { createWriting } from './writing.js';
@@ -34,6 +35,7 @@ import { createWriting } from './writing.js';
  * @param {() => void} parts.needSession  throws without one
  * @param {(work: Promise<unknown>) => void} parts.background
  * @param {(chat: string) => void} parts.onChange
+ * @param {() => Promise<void>} parts.keysSettled  no change of the own keys is under way any more
  * @param {() => Promise<'server'|'combined'>} parts.keyMode  of new chats, by the server's setting
  * @param {number} [parts.pageSize]
  */
@@ -54,6 +56,7 @@ export function createConversations({
   needSession,
   background,
   onChange,
+  keysSettled,
   keyMode,
   pageSize,
 }) {
@@ -83,15 +86,17 @@ export function createConversations({
   const requests = createRequests({ api, store, pins, chats, messages, signing, wait });
   const changes = createChanges({ api, pins, chats, signing, requests, locks, me, uuid });
   const shares = createShares({ pins, chats, messages, changes, wait, me });
+  const sealing = createSealing({ store, keyring, runner, messages, chats, shares, me });
   const outbox = createOutbox({
     store,
     emit,
     online,
     keyring,
-    runner,
+    sealing,
     messages,
     chats,
     shares,
+    keysSettled,
     locks,
     now,
     wait,
@@ -104,6 +109,14 @@ export function createConversations({
   async function seeChange(id) {
     if (messages.stateOf(id)) await messages.catchUp(id);
     await outbox.moved(id);
+  }
+
+  /** Would others stay without an owner? The clients of `combined` chats name one as they leave.
+   * @param {import('./answers.js').Chat} chat */
+  function isOrphaned({ key_mode: mode, members }) {
+    const others = members.filter(({ username }) => username !== me());
+    const owner = members.some(({ username, role }) => username === me() && role === 'owner');
+    return mode === 'server' && owner && others.length > 0 && others.every(({ role }) => role !== 'owner');
   }
 
   const combined = () => chats.all().filter(({ chat, removed }) => !removed && chat.key_mode === 'combined');
@@ -143,8 +156,12 @@ export function createConversations({
       for (const id of messages.loaded()) background(shares.look(id));
       await outbox.pumpAll();
     },
-    /** Before the account ends. */
-    leaveAll: () => forEach((id) => changes.leave(id)),
+    /** Before the account ends. Throws `last_owner`, before anything is left, where a `server` chat would have none. */
+    async leaveAll() {
+      const orphan = chats.all().find(({ chat, removed }) => !removed && isOrphaned(chat));
+      if (orphan) throw new ChatSecError('last_owner', 'name another owner of the chat first');
+      await forEach((id) => changes.leave(id));
+    },
     clear() {
       for (const part of [outbox, messages, membership, chats, changes, shares]) part.clear();
     },

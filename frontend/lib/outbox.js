@@ -3,18 +3,15 @@
  *
  * The final bytes are stored before the first try and are the same at every try; the next message is sealed only after
  * an ack or a definite refusal, and a time-out is neither. A lock per lane spans seal → ack, so that two tabs do not fork
- * a chain. What waits unsealed is encrypted under a key that cannot be read. Refuses to seal in a chat whose mode
- * changed or whose epoch key is not here, before the share that is due is posted (shares.js), and to continue a lane that
- * it does not know to the end. What waits for a person's yes stays in the queue.
+ * a chain. What waits unsealed is encrypted under a key that cannot be read. Refuses what sealing.js refuses; what waits
+ * for a person's yes stays in the queue.
  */
 
 import { judgeAck } from './answers.js';
 import { withLock } from './api.js';
-import { aesGcmDecrypt, decodeText, encodeText, MAX_PAYLOAD, newLane } from './crypto/index.js';
+import { aesGcmDecrypt, decodeText, encodeText, MAX_PAYLOAD } from './crypto/index.js';
 import { ChatSecError, FAILURES } from './errors.js';
 import { isChange } from './overlay.js';
-import { namedAt } from './timeline/combined.js';
-import { laneOf } from './timeline/lanes.js';
 
 const KEPT = 20; // acknowledged ones per chat, so that a server that loses them gets them again
 const PATIENCE = 5; // tries in a row that may end without any progress
@@ -34,11 +31,9 @@ const SESSION_OVER = ['unauthorized', 'token_expired'];
  * @property {string} alg
  * @property {{iv: Uint8Array, ciphertext: Uint8Array}} payload encrypted under the storage key
  * @property {'queued'|'sealed'|'acked'|'failed'} state
- * @property {{envelope: any, hash: string, dev: string, epoch: number, n: number, seen: number}|null} sealed
+ * @property {import('./sealing.js').Sealed|null} sealed
  * @property {string|null} reason
  * @property {number|null} seq  of the ack
- *
- * @typedef {{dev: string, epoch: number, n: number, hash: string, seq: number}} Lane  as far as it is acknowledged
  */
 
 const keyOf = (/** @type {{chat: string, id: string}} */ { chat, id }) => `${chat} ${id}`;
@@ -51,10 +46,11 @@ const aadOf = (/** @type {{chat: string, id: string}} */ { chat, id }) =>
  * @param {(name: string, payload: unknown) => Promise<any>} parts.emit
  * @param {() => boolean} parts.online
  * @param {ReturnType<typeof import('./keyring.js').createKeyring>} parts.keyring
- * @param {import('./runner.js').Runner} parts.runner
+ * @param {ReturnType<typeof import('./sealing.js').createSealing>} parts.sealing
  * @param {import('./messages.js').Messages} parts.messages
  * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
  * @param {ReturnType<typeof import('./shares.js').createShares>} parts.shares
+ * @param {() => Promise<void>} parts.keysSettled  no change of the own keys is under way any more
  * @param {LockManager|undefined} parts.locks
  * @param {() => number} parts.now
  * @param {(ms: number) => Promise<void>} parts.wait
@@ -66,10 +62,11 @@ export function createOutbox({
   emit,
   online,
   keyring,
-  runner,
+  sealing,
   messages,
   chats,
   shares,
+  keysSettled,
   locks,
   now,
   wait,
@@ -80,8 +77,6 @@ export function createOutbox({
   const entries = new Map();
   /** @type {Map<string, any>} plaintexts, in memory only */
   const payloads = new Map();
-  /** @type {Set<string>} lanes that this client made or checked */
-  const ownLanes = new Set();
   /** @type {Set<string>} chats that were caught up since the connection began */
   const fresh = new Set();
   /** @type {Map<string, Promise<void>>} */
@@ -133,32 +128,6 @@ export function createOutbox({
 
   // ---- sealing ----
 
-  /** The lane to go on with, or a new one where that is not known to its end. @param {string} chat
-   * @param {import('./timeline/reduce.js').State} state @param {number} epoch */
-  async function laneFor(chat, state, epoch) {
-    /** @type {Lane|undefined} */
-    const lane = await store.get('chats', `${chat} lane`);
-    const covered = lane && lane.seq >= state.first && lane.seq <= state.last;
-    if (lane && (covered || ownLanes.has(lane.dev))) {
-      const tail = lane.epoch === epoch ? { n: lane.n, hash: lane.hash } : { n: 0, hash: '' };
-      const held = state.lanes.get(laneOf({ epoch, from: me(), dev: lane.dev })) ?? { n: 0, hash: '' };
-      const unknown = held.n > tail.n || (held.n === tail.n && held.hash !== tail.hash);
-      if (!unknown) return { dev: lane.dev, ...tail };
-    }
-    const dev = newLane();
-    ownLanes.add(dev);
-    return { dev, n: 0, hash: '' };
-  }
-
-  /** The furthest item up to which the chain is known. @param {import('./timeline/reduce.js').State} state */
-  function seenOf(state) {
-    for (let seq = state.last; seq >= state.first - 1; seq--) {
-      const hash = state.chains.get(seq);
-      if (hash && seq >= (state.epoch?.opened ?? 0)) return { seq, hash };
-    }
-    throw new ChatSecError('history_fork', 'no place in the history that could be vouched for');
-  }
-
   /** @param {string} chat */
   async function syncOnce(chat) {
     if (fresh.has(chat) && messages.stateOf(chat)) return;
@@ -169,35 +138,8 @@ export function createOutbox({
 
   /** @param {Entry} entry @returns {Promise<Entry>} with its final bytes, stored */
   async function seal(entry) {
-    const { chat, id, at, alg } = entry;
-    await syncOnce(chat);
-    chats.checkMode(chat);
-    await shares.ready(chat);
-    const state = messages.stateOf(chat);
-    if (!state?.epoch) throw new ChatSecError('unavailable', 'the chat could not be loaded');
-    const held = messages.keyOf(chat, state.epoch.number) ?? { failure: 'waiting_for_key' };
-    if ('failure' in held) throw new ChatSecError(held.failure, 'no epoch key to encrypt with');
-    const { dev, n, hash: prev } = await laneFor(chat, state, state.epoch.number);
-    const seen = seenOf(state);
-    const header = {
-      chat,
-      epoch: state.epoch.number,
-      id,
-      from: me(),
-      dev,
-      n: n + 1,
-      prev,
-      seen,
-      log: state.combined ? (namedAt(state.combined, seen.seq) ?? '') : '',
-      at,
-    };
-    const { envelope, hash } = await runner.run('sealEnvelope', {
-      header,
-      payload: await payloadOf(entry),
-      epochKey: held.key,
-      signer: keyring.signer(alg),
-    });
-    const sealed = { envelope, hash, dev, epoch: header.epoch, n: header.n, seen: seen.seq };
+    await syncOnce(entry.chat);
+    const sealed = await sealing.seal(entry, await payloadOf(entry));
     const next = /** @type {Entry} */ ({ ...entry, state: 'sealed', sealed });
     await save(next);
     return next;
@@ -208,9 +150,9 @@ export function createOutbox({
   /** @param {Entry} entry @param {any} ack */
   async function acknowledge(entry, ack) {
     const { envelope, hash, dev, epoch, n } = /** @type {NonNullable<Entry['sealed']>} */ (entry.sealed);
-    /** @type {Lane} */
+    /** @type {import('./sealing.js').Lane} */
     const lane = { dev, epoch, n, hash, seq: ack.seq };
-    ownLanes.add(dev);
+    sealing.noteOwn(dev);
     await save({ ...entry, state: 'acked', seq: ack.seq, reason: null }, [
       { kind: 'chats', id: `${entry.chat} lane`, value: lane },
     ]);
@@ -253,6 +195,10 @@ export function createOutbox({
       await shares.answer(chat);
       const moved = (messages.stateOf(chat)?.epoch?.number ?? 0) > sealed.epoch;
       return moved ? unseal(entry) : fail(entry, 'share_due');
+    }
+    if (error.code === 'unknown_key') {
+      await keysSettled(); // they were being renewed
+      return sealing.isOutdated(entry.alg, sealed) ? unseal(entry) : fail(entry, 'unknown_key');
     }
     if (error.code === 'invalid') {
       await messages.catchUp(chat);
@@ -436,7 +382,7 @@ export function createOutbox({
       };
     },
     clear() {
-      for (const each of [entries, payloads, ownLanes, fresh, running]) each.clear();
+      for (const each of [entries, payloads, sealing, fresh, running]) each.clear();
       lastOrder = 0;
     },
   };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { encodeB64u } from '../../lib/crypto/index.js';
 import { ModelServer } from '../model/server.js';
 import { clientOf, enter, loadAll, settle, until } from '../model/people.js';
 
@@ -158,13 +159,13 @@ test('edits, deletions, reactions and replies show at once, and count for everyb
   await alice.react(chat, first, '👍', false);
   await both('reacted', ([{ payload }]) => payload.reactions?.['👍']?.join() === 'bob');
   const attachment = {
-    id: 'x',
-    key: 'k',
-    nonce: 'n',
+    id: '00000000-0000-4000-8000-000000000000',
+    key: encodeB64u(new Uint8Array(32)),
+    nonce: encodeB64u(new Uint8Array(7)),
     name: 'a.txt',
     mime: 'text/plain',
     size: 1,
-    sha256: 'h',
+    sha256: encodeB64u(new Uint8Array(32)),
   };
   await bob.send(chat, { body: 'answer', reply_to: first, attachments: [attachment] }, 'Ed25519');
   await both('answered', (items) => items.length === 2);
