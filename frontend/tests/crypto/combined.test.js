@@ -111,6 +111,51 @@ test('a log is taken up to what is refused, and nothing behind it', async () => 
   assert.deepEqual(await crypto.extendLog(failed, [first], place), failed, 'after a failure nothing more');
 });
 
+test('the form of an entry: at most 200 members, each a username with a role and a hash; an op of the page', async () => {
+  const { signer, author } = people.get('alice');
+  const { keys } = author;
+  const read = async (/** @type {any} */ change) => {
+    const next = {
+      n: 1,
+      prev: '',
+      op: 'create',
+      name: null,
+      members: { alice: { role: 'owner', keys } },
+      ...change,
+    };
+    return failureOf(() => crypto.makeEntry({ chat: CHAT, author, at: AT, next, signer }));
+  };
+  const many = (/** @type {number} */ count) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`user${i}`, { role: 'member', keys }]));
+  assert.equal(await read({}), null);
+  assert.equal(await read({ members: many(200) }), null);
+  assert.equal(await read({ members: many(201) }), 'invalid_membership');
+  const member = (/** @type {any} */ value) => read({ members: { alice: value } });
+  for (const wrong of [
+    { role: 'owner' },
+    { role: 'owner', keys: 'x' },
+    { keys },
+    { role: 'admin', keys },
+    null,
+    'owner',
+  ])
+    assert.equal(await member(wrong), 'invalid_membership');
+  assert.equal(await read({ members: { Alice: { role: 'owner', keys } } }), 'invalid_membership');
+  for (const wrong of [{ n: 0 }, { prev: 'x' }, { op: 'grant' }, { name: 5 }, { members: [] }])
+    assert.equal(await read(wrong), 'invalid_membership');
+});
+
+test('a log begins with `create`, and it is no other entry', async () => {
+  const { log } = await logOf(CREATE);
+  const { entries } = log;
+  const judge = (/** @type {any} */ change, /** @type {any} */ before) =>
+    failureOf(() => crypto.judgeEntry({ ...entries[0], ...change }, { before, lineOf }));
+  assert.equal(await judge({}, null), null);
+  assert.equal(await judge({ op: 'rename' }, null), 'invalid_membership');
+  assert.equal(await judge({ n: 2, prev: entries[0].hash, op: 'rename' }, entries[0]), null);
+  assert.equal(await judge({ n: 2, prev: entries[0].hash }, entries[0]), 'invalid_membership');
+});
+
 test('what the others would refuse is not made', async () => {
   const { log } = await logOf(CREATE);
   const refusal = (op, by, wanted) => failureOf(() => entry(log, op, by, wanted));
