@@ -76,7 +76,7 @@ async function routeChat(server, username, [id, noun = '', file], { method, quer
 
 async function membershipOf(server, username, chat, query) {
   need(chat.mode === 'combined', 'not_found');
-  const honest = chat.log.map(({ object }) => ({ ...object }));
+  const honest = chat.log.map(({ n, object }) => ({ n, ...object }));
   const told = (await server.lies.membership?.(username, honest, chat)) ?? honest;
   return listed(told.slice(Number(query.get('after') ?? 0)), query);
 }

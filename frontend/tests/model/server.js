@@ -44,7 +44,7 @@ export class ModelServer {
 
   /** New keys for an account, as if uploaded from elsewhere. */
   async renewKeys(username, bundle, backup) {
-    await this.#alone(async () => {
+    await this.alone(async () => {
       const account = this.accounts.get(username);
       if (backup) account.backup = backup;
       await takeBundle(this, account, bundle);
@@ -154,7 +154,7 @@ export class ModelServer {
   /** In its turn, and only while this process lives: who asked before a crash gets no answer. */
   async #alive(work, silence) {
     const life = this.#life;
-    const result = await this.#alone(() => {
+    const result = await this.alone(() => {
       if (life !== this.#life) throw silence();
       return work();
     });
@@ -163,7 +163,7 @@ export class ModelServer {
   }
 
   /** One thing at a time, as one committer would. */
-  #alone(work) {
+  alone(work) {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => undefined);
     return result;

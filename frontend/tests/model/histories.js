@@ -1,0 +1,34 @@
+/** Random histories of honest people, for the test and for long runs. */
+
+import fc from 'fast-check';
+
+import { World } from './world.js';
+
+const OFTEN = ['send', 'send', 'send', 'race', 'add', 'remove', 'rekey', 'cut', 'mend'];
+const OPERATIONS = [
+  ...OFTEN,
+  ...OFTEN,
+  ...['lose', 'loseAnswer', 'crash', 'older', 'second', 'reload', 'clean'],
+  ...['leave', 'leaveUnsigned', 'role', 'rename', 'renew', 'password', 'recover', 'reset', 'verify'],
+  ...['end', 'endUnsigned'],
+];
+
+const operation = fc.tuple(fc.constantFrom(...OPERATIONS), fc.nat(9), fc.nat(9));
+
+export const history = fc.record({
+  keyMode: fc.constantFrom('combined', 'combined', 'server'),
+  people: fc.integer({ min: 3, max: 5 }),
+  operations: fc.array(operation, { minLength: 1, maxLength: 20 }),
+});
+
+/** Lives one through; whatever must hold is asserted on the way and at the end. */
+export async function play({ keyMode, people, operations }) {
+  const world = new World(keyMode);
+  try {
+    await world.begin(people);
+    for (const [name, a, b] of operations) await world[name](a, b);
+    await world.finish();
+  } finally {
+    world.close();
+  }
+}
