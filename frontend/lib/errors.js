@@ -66,9 +66,12 @@ const CLIENT_FAILURES = {
   ],
   bad_share: [
     'Unusable key share',
-    'The key share for this chat does not match its members. A new one is made.',
+    'The key share for this chat does not match its members, so nothing under it is accepted. A new one is made.',
   ],
-  wrong_recipient_key: ['Key wrapped for someone else', 'The chat key was not wrapped for any key of yours.'],
+  wrong_recipient_key: [
+    'Key wrapped for someone else',
+    'The key share for this chat opens with no key of yours, or to something else than its maker signed. Make a new one.',
+  ],
   invalid_membership: [
     'Invalid change of members',
     'A change of members does not follow the rules and was refused.',
