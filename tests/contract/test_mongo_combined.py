@@ -357,10 +357,33 @@ def test_lists_cost_as_few_commands_for_many_chats(mongo: MongoAdapter, at: Sign
 
 
 def test_a_message_costs_no_more_than_in_a_server_chat(mongo: MongoAdapter, at: Signers) -> None:
+    """But for a look at the chat after a pause."""
     counting = Counting()
     writer = at.through(mongo.open(event_listeners=[counting]))
     writer.say(CHAT, "bob")
-    messages = [writer.message(CHAT, "bob", f"{n}") for n in range(3)]
+    one, two = writer.message(CHAT, "bob", "1"), writer.message(CHAT, "bob", "2")
     counting.commands.clear()
-    writer.append(*messages)
+    writer.append(one)
+    assert counting.commands == ["find", "insert", "find"]
+    counting.commands.clear()
+    writer.storage.log.append([two], writer.now + 400)
     assert counting.commands == ["insert", "find"]
+
+
+def test_a_bundle_counts_by_the_next_pause_everywhere(mongo: MongoAdapter, at: Signers) -> None:
+    other = at.through(mongo.open())
+    sent = [other.message(CHAT, "alice", f"{number}") for number in range(4)]
+    assert codes(other.storage.log.append(sent[:1], 10_000)) == [None]
+    at.renew("bob")
+    assert at.refusal(at.message(CHAT, "alice")) == "share_due"
+    assert codes(other.storage.log.append(sent[1:2], 10_499)) == [
+        None
+    ]  # by the bundle before, and now it knows
+    assert codes(other.storage.log.append(sent[2:3], 10_500)) == ["share_due"]
+    at.do(CHAT, "rekey", "bob")
+    now = other.message(CHAT, "alice", "under the new share", id=new_id(7))
+    assert codes(other.storage.log.append([now], 10_600)) == [None]
+    at.renew("carol", linked=False)
+    assert codes(other.storage.log.append([replace(now, id=new_id(8))], 11_100)) == [None]
+    late = other.message(CHAT, "carol", kid=at.humans["carol"].sets[0].kid("Ed25519"))
+    assert codes(other.storage.log.append([late], 11_700)) == ["unknown_key"]

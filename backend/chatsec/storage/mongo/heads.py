@@ -36,7 +36,8 @@ class Place:
     """A chat: the `_id` of its document, and its fold. `head` is None before the first item.
 
     `people` is everyone the chat ever had, `attempt` the wraps of the current epoch, `event` the seq of the last event.
-    `last` is how far the snapshot goes, `changed` whether an event lies above it, `keys_changed` the one that was read.
+    `last` is how far the snapshot goes, `changed` whether an event lies above it, `keys_changed` the one that was read,
+    and `seen` when it was that at last (see `kept`).
     """
 
     no: ObjectId
@@ -48,6 +49,7 @@ class Place:
     last: int = 0
     changed: bool = False
     keys_changed: int = 0
+    seen: int = 0
 
 
 def nothing(doc: Doc, before: bytes, head: Head) -> None:

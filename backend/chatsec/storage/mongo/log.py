@@ -11,9 +11,8 @@ that was refused as `unavailable` may have its place all the same, and nobody wa
 again, and it is there, it is journaled once more and answered as placed just now, not as a duplicate; so are events that
 can be told from one another (`again`).
 
-Whether a new bundle makes a share due, or takes a signing key away, is no item. Who stores one says so in the documents of
-the chats (`keys_changed`), which settling a batch looks at anyhow; then the kept head is read anew. So what another writer
-has in hand when a bundle is stored, and the first batch it then places in a chat, is still judged by the bundles before.
+Whether a new bundle makes a share due, or takes a signing key away, is no item: who stores one says so in the documents of
+the chats, which are looked at as `kept` says.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ from chatsec.domain.models import Appended, Head, Mark, NewEvent, NewMessage
 from chatsec.domain.ports import Offload
 from chatsec.errors import ChatSecError
 from chatsec.storage.mongo import again, heads, items, keys, marks
-from chatsec.storage.mongo.again import Known, known_by
+from chatsec.storage.mongo.again import known_by
 from chatsec.storage.mongo.database import CALL, TRIES, Database, Doc, out_of_reach, reaching
 from chatsec.storage.mongo.heads import Place
+from chatsec.storage.mongo.kept import Kept
 
-KEPT = 20_000  # chats
 TAKEN = 11000  # code of a duplicate key
 PAUSE = 0.02  # seconds until a place that is taken, but not by a majority yet, is looked at again
 PAUSES = 250
@@ -65,17 +64,13 @@ class MongoLog:
     def __init__(self, database: Database, offload: Offload) -> None:
         self._db = database
         self._offload = offload
-        self._kept: dict[str, Place] = {}
-        self._untold: set[Known] = set()
+        self._kept = Kept()
         self._lock = threading.RLock()
 
     def append(self, batch: Batch, at: int) -> list[Result]:
         with self._lock, pymongo.timeout(2 * CALL):
-            if len(self._kept) > KEPT:
-                self._kept.clear()
-            if len(self._untold) > KEPT:
-                self._untold.clear()
-            return _Append(self._db, self._offload, self._kept, self._untold, batch, at).run()
+            self._kept.trim()
+            return _Append(self._db, self._offload, self._kept, batch, at).run()
 
     @reaching
     def known(self, chat: str, sender: str, message_id: str) -> bool:
@@ -87,9 +82,7 @@ class MongoLog:
         theirs = {"named": {"$eq": username}, "state.key_mode": {"$ne": "server"}}
         self._db.surely(lambda: self._db.chats.update_many(theirs, {"$inc": {"keys_changed": 1}}))
         with self._lock:
-            for chat, place in list(self._kept.items()):
-                if place.head is None or username in place.head.members:
-                    del self._kept[chat]
+            self._kept.forget_chats_of(username)
 
 
 class _Append:
@@ -99,15 +92,14 @@ class _Append:
         self,
         database: Database,
         offload: Offload,
-        kept: dict[str, Place],
-        untold: set[Known],
+        kept: Kept,
         batch: Batch,
         at: int,
     ) -> None:
         self._db = database
         self._offload = offload
         self._kept = kept
-        self._untold = untold
+        self._places = kept.places
         self._batch = batch
         self._at = at
         self._ids = [ObjectId() for _ in batch]
@@ -120,14 +112,15 @@ class _Append:
 
     def run(self) -> list[Result]:
         try:
+            self._kept.compare(self._db, {item.chat for item in self._batch}, self._at)
             while self._open():
                 self._advance()
                 if not self._open():
                     self._settle()
         except ChatSecError as failure:
-            self._kept.clear()  # an insert may have been made, or not
+            self._places.clear()  # an insert may have been made, or not
             left = (self._batch[index] for index in self._open())
-            self._untold |= {
+            self._kept.untold |= {
                 known for item in left if not isinstance(item, Mark) and (known := known_by(item))
             }
             if all(result is None or isinstance(result, ChatSecError) for result in self._results):
@@ -196,7 +189,7 @@ class _Append:
         if place is None or event.kind in ("create", "add"):
             no = heads.make(self._db, event.chat, event.usernames)
             if place is None or place.no != no:
-                place = self._kept[event.chat] = Place(no, event.chat)
+                place = self._places[event.chat] = Place(no, event.chat)
         attempt = self._ids[index]
         if event.epoch is not None and attempt not in self._wrapped:
             wraps = items.wraps_doc(attempt, place.no, event.epoch, event.share)
@@ -234,8 +227,8 @@ class _Append:
         item = self._batch[index]
         assert not isinstance(item, Mark)  # they have no place
         self._used[index] = place
-        if self._untold and (known := known_by(item)):
-            self._untold.discard(known)
+        if self._kept.untold and (known := known_by(item)):
+            self._kept.untold.discard(known)
         self._results[index] = Appended(
             head.last_seq,
             self._at,
@@ -302,17 +295,17 @@ class _Append:
         gone = places.keys() - living.keys()
         for no in gone:
             heads.purge(self._db, no)
-            self._kept.pop(places[no].chat, None)
+            self._places.pop(places[no].chat, None)
             self._read.discard(places[no].chat)
         for index in [index for index, place in self._used.items() if place.no in gone]:
             del self._used[index]
             self._results[index], self._ids[index] = None, ObjectId()
-        kept = [self._kept.get(place.chat) for no, place in places.items() if no not in gone]
+        kept = [self._places.get(place.chat) for no, place in places.items() if no not in gone]
         standing = [place for place in kept if place and place.no in places]
         heads.move_snapshots(self._db, standing)
         for place in standing:
-            if self._is_new(place) or living[place.no].get("keys_changed", 0) != place.keys_changed:
-                del self._kept[place.chat]  # judged by bundles that may not be current any more
+            changed = None if self._is_new(place) else living[place.no].get("keys_changed", 0)
+            self._kept.confirm(place, changed, self._at)
 
     def _is_new(self, place: Place) -> bool:
         """Whether this batch brought its share: whose bundle came before the chat named them could not say so there."""
@@ -333,7 +326,7 @@ class _Append:
         if item.chat not in self._read:
             self._reload(item.chat)
             return None
-        place = self._kept.get(item.chat)
+        place = self._places.get(item.chat)
         refused = self._judge(place.head if place else None, item)
         if refused is None:
             return None
@@ -365,9 +358,9 @@ class _Append:
             return doc
         seq, at, head = doc["seq"], doc["at"], place.head
         before = items.chain_at(self._db, place.no, seq - 1)
-        if (known := known_by(item)) in self._untold:
+        if (known := known_by(item)) in self._kept.untold:
             self._db.touch()
-            self._untold.discard(known)
+            self._kept.untold.discard(known)
             # Else those who are members now were told of the event that made them so.
             if seq > head.opened_seq or (isinstance(item, NewEvent) and seq == head.opened_seq):
                 body = bytes(doc["body"])
@@ -379,7 +372,7 @@ class _Append:
     def _mark(self, mark: Mark) -> Mark | ChatSecError:
         if mark.chat not in self._read:
             self._reload(mark.chat)
-        place = self._kept.get(mark.chat)
+        place = self._places.get(mark.chat)
         if place is None or place.head is None or mark.username not in place.head.members:
             return ChatSecError("not_found")
         return marks.move(self._db, place.no, mark, place.head.last_seq)
@@ -387,14 +380,15 @@ class _Append:
     # -------------------------------------------------------- places
 
     def _place(self, chat: str) -> Place | None:
-        return self._kept.get(chat) or self._reload(chat)
+        return self._places.get(chat) or self._reload(chat)
 
     def _reload(self, chat: str) -> Place | None:
         place = heads.find(self._db, chat)
         self._read.add(chat)
         if place is None:
-            self._kept.pop(chat, None)
+            self._places.pop(chat, None)
         else:
             heads.see_bundles(self._db, [place])
-            self._kept[chat] = place
+            place.seen = self._at
+            self._places[chat] = place
         return place
