@@ -20,7 +20,7 @@ from chatsec.domain import combined, sequence
 from chatsec.domain.committer import Committer
 from chatsec.domain.epochs import EpochService
 from chatsec.domain.limits import Limits
-from chatsec.domain.lines import Lines, lines_of
+from chatsec.domain.lines import lines_of
 from chatsec.domain.models import (
     MAX_MEMBERS,
     Appended,
@@ -60,6 +60,7 @@ class ChatService:
         self._epochs = epochs
         self._publisher = publisher
         self._limits = limits
+        self._offload = offload
         self._requests = Requests(storage, offload)
         self._erased = erased
         # Who opens an epoch of a chat waits for who is at it: many at once would only spoil each other's wraps.
@@ -288,9 +289,6 @@ class ChatService:
             return
         self._limits.take("epoch" if event.share else "change", event.by)
 
-    def _lines(self, usernames: Iterable[str]) -> Lines:
-        return lines_of(self._storage.keys.bundles(usernames))
-
     # -------------------------------------------------------- how
 
     def _require_people(self, field: str, usernames: Iterable[str]) -> None:
@@ -308,8 +306,11 @@ class ChatService:
     def _judge(self, event: NewEvent) -> Head | None:
         """Refuses what the log would refuse before any key is made for it; answers the head by which it did not."""
         head = self._storage.chats.head(event.chat)
-        lines = lambda: self._lines(sequence.concerned(head, event))  # noqa: E731
-        if refused := sequence.judge_event(head, event, dict, lines):
+        signs = event.entry is not None or (head is not None and head.combined is not None)
+        bundles = self._storage.keys.bundles(sequence.concerned(head, event)) if signs else []
+        judge = partial(sequence.judge_event, head, event, dict, lambda: lines_of(bundles))
+        # The bundles of two hundred people take longer than the loop may be held.
+        if refused := self._offload.run(judge) if signs else judge():
             raise refused
         return head
 
