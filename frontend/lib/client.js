@@ -36,6 +36,7 @@ const nobody = () => ({
 });
 const timer = (/** @type {number} */ ms, /** @type {() => void} */ then) => {
   const id = setTimeout(then, ms);
+  /** @type {any} */ (id).unref?.(); // Node: what waits here keeps no process alive
   return () => clearTimeout(id);
 };
 

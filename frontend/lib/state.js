@@ -180,6 +180,7 @@ export function createState({
   }
 
   function schedule() {
+    if (user === '') return; // nobody's: what still comes in after the end is not stored
     stop ??= after(delay, () => {
       stop = null;
       background(inTurn(save));
@@ -270,7 +271,10 @@ export function createState({
       turn = Promise.resolve();
     },
     /** No timer holds a process that is done. */
-    close: unschedule,
+    close() {
+      unschedule();
+      user = '';
+    },
   };
 }
 

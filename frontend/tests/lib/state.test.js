@@ -1,0 +1,365 @@
+/** The memory that survives the browser: what it holds, how two devices' are made one, and what a server that lost it shows. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { fit, hash, MAX_STATE, openState, sealState, stateKey, unjudged } from '../../lib/crypto/index.js';
+import { mergeMemories, mergePins, sameMemory } from '../../lib/merge.js';
+import { clientOf, enter, settle, until } from '../model/people.js';
+import { ModelServer } from '../model/server.js';
+
+const NONE = { pins: new Map(), chats: new Map() };
+const ID = (/** @type {number} */ n) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const H = await hash('something');
+
+// ---- what fits ----
+
+const person = (/** @type {number} */ n, verified = false) => [
+  `person.${n}`,
+  { version: 1, keys: H, verified },
+];
+const room = (/** @type {number} */ n) => [
+  ID(n),
+  { mode: 'combined', log_n: 3, log_hash: H, epoch: 2, seq: 10 + n, chain: H },
+];
+const many = (/** @type {number} */ count, /** @type {any} */ make) =>
+  new Map(Array.from({ length: count }, (_, n) => make(n)));
+
+test('what fits is kept as it is', () => {
+  const contents = { pins: many(500, person), chats: many(500, room) };
+  assert.ok(sameMemory(fit(contents), contents));
+});
+
+test('the positions of the chats that changed longest ago go first', async () => {
+  const contents = { pins: many(10, person), chats: many(3000, room) };
+  const kept = fit(contents);
+  assert.equal(kept.chats.size, 3000, 'every chat keeps its mode');
+  const bare = [...kept.chats].filter(([, { seq }]) => seq === 0);
+  assert.ok(bare.length > 0 && bare.length < 1500);
+  assert.deepEqual(
+    bare,
+    [...contents.chats].slice(0, bare.length).map(([id]) => [id, unjudged('combined')]),
+  );
+  const key = await stateKey(new Uint8Array(32));
+  const { ciphertext } = await sealState({ username: 'alice', n: 1, contents, key });
+  const size = (ciphertext.length * 3) >> 2;
+  assert.ok(size <= MAX_STATE && size > MAX_STATE - 1000, 'no more is dropped than has to be');
+});
+
+test('then chats, then pins that nobody verified; a verified pin never goes', () => {
+  const pins = new Map([...many(5000, person), ...many(3000, (n) => [`friend.${n}`, person(0, true)[1]])]);
+  const kept = fit({ pins, chats: many(100, room) });
+  assert.equal(kept.chats.size, 0);
+  assert.ok(kept.pins.size < 8000 && kept.pins.has('person.4999'), 'the newest of them stay');
+  assert.equal([...kept.pins.values()].filter(({ verified }) => verified).length, 3000);
+  const all = many(7000, (n) => person(n, true));
+  assert.throws(() => fit({ pins: all, chats: new Map() }), { code: 'too_large' });
+});
+
+// ---- two memories made one ----
+
+test('of two pins the later linked one; the mark is of its bundle', () => {
+  const pin = (version, verified, linked = []) => ({
+    version,
+    keys: `k${version}`,
+    verified,
+    linked: [`k${version}`, ...linked],
+  });
+  const told = (version, verified) => ({ version, keys: `k${version}`, verified });
+  const of = (mine, other, base) => {
+    const { version, verified } = mergePins(mine, other, base);
+    return [version, verified];
+  };
+  assert.deepEqual(of(pin(2, false, ['k1']), told(1, true)), [2, false], 'mine is later and linked');
+  assert.deepEqual(of(pin(2, false), told(1, true)), [1, true], 'mine was met after a reset that they saw');
+  assert.deepEqual(of(pin(1, true), told(2, false)), [1, true], 'theirs was: they do not vouch for it');
+  assert.deepEqual(of(pin(1, false, ['k2']), told(2, true)), [2, true], 'theirs is later and linked');
+  for (const [base, mine, other, both] of [
+    [undefined, true, false, true],
+    [undefined, false, true, true],
+    [told(1, false), true, false, true],
+    [told(1, false), false, true, true],
+    [told(1, true), false, true, false],
+    [told(1, true), true, false, false],
+    [told(1, true), true, true, true],
+  ]) {
+    assert.deepEqual(of(pin(1, mine), told(1, other), base), [1, both], JSON.stringify([base, mine, other]));
+  }
+  const [mine, other] = [pin(1, false), { version: 1, keys: 'another', verified: true }];
+  assert.equal(mergePins(mine, other, undefined).keys, 'another', 'two bundles in one place');
+  assert.equal(mergePins({ ...mine, verified: true }, other, undefined).keys, 'k1', 'the compared one holds');
+});
+
+test('of two positions the further; what differs in one place is told', () => {
+  const at = (seq, chain, log_n, log_hash, mode = 'combined') => ({
+    ...unjudged(mode),
+    epoch: seq,
+    seq,
+    chain,
+    log_n,
+    log_hash,
+  });
+  const merge = (mine, other) => {
+    const local = { pins: new Map(), chats: new Map([[ID(1), mine]]) };
+    const { contents, clashes } = mergeMemories(local, { ...NONE, chats: new Map([[ID(1), other]]) }, NONE);
+    return [contents.chats.get(ID(1)), clashes.map(({ name }) => name)];
+  };
+  const [a, b] = ['a', 'b'];
+  assert.deepEqual(merge(at(5, a, 1, a), at(3, b, 2, b)), [at(5, a, 2, b), []], 'each by itself');
+  assert.deepEqual(merge(at(5, a, 1, a), at(5, b, 1, a))[1], ['history_fork']);
+  assert.deepEqual(merge(at(5, a, 1, a), at(4, a, 1, b))[1], ['history_fork']);
+  assert.deepEqual(merge(at(5, a, 1, a, 'server'), at(5, a, 1, a))[1], ['mode_changed']);
+  assert.deepEqual(merge(at(0, '', 0, ''), at(5, a, 1, a)), [at(5, a, 1, a), []]);
+});
+
+test('what changed last stands last, and so is kept longest', () => {
+  const told = { ...NONE, chats: many(3, room) };
+  const moved = { ...room(0)[1], seq: 99 };
+  const { contents } = mergeMemories({ ...NONE, chats: new Map([[ID(0), moved]]) }, told, told);
+  assert.deepEqual([...contents.chats.keys()], [ID(1), ID(2), ID(0)]);
+});
+
+// ---- clients ----
+
+const pinsOf = async (client) =>
+  Object.fromEntries((await client.store.list('pins')).map(({ username, ...pin }) => [username, pin]));
+const names = (client) => client.getSnapshot().accountWarnings.map(({ name }) => name);
+const warningsOf = (client, chat) => client.getSnapshot().chats.find(({ id }) => id === chat)?.warnings;
+
+/** Alice and Bob in a chat with a message each way; Alice has verified Bob. */
+async function friends() {
+  const server = new ModelServer();
+  const people = await settle(server, ['alice', 'bob']);
+  const [alice, bob] = [
+    await enter(server, people.get('alice'), 'alice', { stateDelay: 1 }),
+    await enter(server, people.get('bob')),
+  ];
+  const chat = await alice.startChat({ usernames: ['bob'] });
+  await alice.openChat(chat);
+  await alice.send(chat, { body: 'one' }, 'Ed25519');
+  await until(() => alice.getSnapshot().open[chat].items.at(-1)?.seq === 2, 'sent');
+  await alice.safetyNumber('bob');
+  await alice.setVerified('bob', true);
+  return { server, people, alice, bob, chat, close: () => [alice, bob].forEach((client) => client.close()) };
+}
+
+/** What the server holds of it, opened as its owner would. */
+async function stored(server, identity) {
+  const { state } = server.accounts.get(identity.username);
+  return openState({ username: identity.username, state, key: await stateKey(identity.backupKey) });
+}
+
+const clean = (server, people, device = 'clean') =>
+  enter(server, people.get('alice'), device, { stateDelay: 1 });
+
+test('a yes is stored before it counts, and a clean browser knows it', { timeout: 60_000 }, async () => {
+  const { server, people, alice, chat, close } = await friends();
+  const { pins, chats } = await stored(server, people.get('alice'));
+  assert.equal(pins.get('bob')?.verified, true);
+  assert.equal(pins.get('bob')?.keys, people.get('bob').hash);
+  assert.equal(chats.get(chat)?.mode, 'server');
+  await until(async () => (await stored(server, people.get('alice'))).chats.get(chat)?.seq === 2, 'position');
+  assert.equal(alice.getSnapshot().people.bob.verified, true);
+  const again = await clean(server, people);
+  await again.openChat(chat);
+  assert.equal((await pinsOf(again)).bob.verified, true);
+  assert.equal(again.getSnapshot().people.bob.verified, true);
+  assert.deepEqual([names(again), warningsOf(again, chat)], [[], []]);
+  await again.setVerified('bob', false);
+  assert.equal((await stored(server, people.get('alice'))).pins.get('bob')?.verified, false);
+  again.close();
+  close();
+});
+
+test('a yes that cannot be stored does not count', { timeout: 60_000 }, async () => {
+  const { server, alice, close } = await friends();
+  await alice.setVerified('bob', false);
+  server.offline.add('alice');
+  await assert.rejects(alice.setVerified('bob', true), { code: 'offline' });
+  assert.equal((await pinsOf(alice)).bob.verified, false);
+  assert.equal(alice.getSnapshot().people.bob.verified, false);
+  close();
+});
+
+test('the key backup says how far the state was', { timeout: 60_000 }, async () => {
+  const { server, people, close } = await friends();
+  const again = await clean(server, people);
+  const { n } = server.accounts.get('alice').state;
+  assert.ok(n >= 2);
+  await until(async () => {
+    await people.get('alice').catchUp(server.accounts.get('alice'));
+    return people.get('alice').stateN >= n;
+  }, 'anchored');
+  again.close();
+  close();
+});
+
+/** What a clean browser and one with a memory say of a state that the server tells. */
+async function shown(lie) {
+  const { server, people, alice, chat, close } = await friends();
+  const old = structuredClone(server.accounts.get('alice').state);
+  const other = await clean(server, people, 'other');
+  await other.setVerified('bob', true);
+  await other.logout();
+  await until(async () => {
+    await people.get('alice').catchUp(server.accounts.get('alice'));
+    return people.get('alice').stateN > old.n - 1;
+  }, 'anchored');
+  await alice.logout();
+  const last = await clean(server, people, 'last'); // anchors the newest
+  await until(async () => {
+    await people.get('alice').catchUp(server.accounts.get('alice'));
+    return people.get('alice').stateN === server.accounts.get('alice').state.n;
+  }, 'anchored again');
+  server.lies.state = (username, honest) => (username === 'alice' ? lie(honest, old) : honest);
+  const again = await clean(server, people);
+  await again.openChat(chat);
+  const result = { names: names(again), bob: again.getSnapshot().people.bob?.verified, again, last, server };
+  return { ...result, close: () => [again, last].forEach((client) => client.close()) || close() };
+}
+
+for (const [what, lie] of Object.entries({
+  missing: () => null,
+  unopenable: (honest) => ({ ...honest, ciphertext: honest.ciphertext.replace(/^..../, 'AAAA') }),
+  malformed: (honest) => ({ ...honest, v: 2 }),
+  'under another n': (honest) => ({ ...honest, n: honest.n + 1 }),
+  'older than the backup says': (_, old) => ({ ...old, n: 1 }),
+})) {
+  test(`a state that is ${what}: told on the account, and nobody shows as verified`, async () => {
+    const { names: told, bob, again, server, close } = await shown(lie);
+    assert.deepEqual(told, ['server_rollback']);
+    assert.equal(bob, false);
+    delete server.lies.state;
+    const { store } = again;
+    again.close();
+    const resumed = clientOf(server, 'clean', { store });
+    assert.equal(await resumed.restore(), true);
+    await until(() => resumed.getSnapshot().connection === 'online', 'online');
+    assert.ok(names(resumed).includes('server_rollback'), 'a reload does not forget it');
+    resumed.close();
+    close();
+  });
+}
+
+test('a clean browser catches what only the one before could', { timeout: 60_000 }, async (t) => {
+  await t.test('a chat rolled back', async () => {
+    const { server, people, alice, chat, close } = await friends();
+    await alice.logout();
+    server.rollBack(chat, 1);
+    const again = await clean(server, people);
+    await again.openChat(chat);
+    assert.ok(warningsOf(again, chat).includes('server_rollback'));
+    again.close();
+    close();
+  });
+  await t.test('another history in its place', async () => {
+    const { server, people, alice, bob, chat, close } = await friends();
+    await alice.logout();
+    server.rollBack(chat, 1);
+    await bob.acceptServerMade(chat);
+    await bob.openChat(chat);
+    for (const body of ['two', 'three']) await bob.send(chat, { body }, 'Ed25519');
+    await until(() => server.chats.get(chat).items.length === 3, 'sent');
+    const again = await clean(server, people);
+    await again.openChat(chat);
+    assert.ok(warningsOf(again, chat).includes('history_fork'));
+    again.close();
+    close();
+  });
+  await t.test('another key mode', async () => {
+    const { server, people, alice, chat, close } = await friends();
+    await alice.logout();
+    server.lies.chat = (_, view) => ({
+      ...view,
+      key_mode: 'combined',
+      membership: { n: 1, hash: H },
+    });
+    const again = await clean(server, people);
+    await until(() => warningsOf(again, chat)?.includes('mode_changed'), 'told');
+    again.close();
+    close();
+  });
+  await t.test('a person who began anew', async () => {
+    const { server, people, alice, chat, close } = await friends();
+    await alice.logout();
+    const { bundle, backup } = await people.get('bob').renew({ linked: false });
+    await server.renewKeys('bob', bundle, backup);
+    const again = await clean(server, people);
+    await again.openChat(chat);
+    const { warnings, verified } = again.getSnapshot().people.bob;
+    assert.deepEqual([warnings, verified], [['identity_reset'], false]);
+    assert.equal((await pinsOf(again)).bob.version, 1, 'the pin stays where it was compared');
+    await again.acceptKeys('bob');
+    assert.deepEqual((await pinsOf(again)).bob.verified, false);
+    again.close();
+    close();
+  });
+});
+
+test('a change that the old keys vouch for keeps the mark', { timeout: 60_000 }, async () => {
+  const { server, people, alice, chat, close } = await friends();
+  await alice.logout();
+  const { bundle, backup } = await people.get('bob').renew({ linked: true });
+  await server.renewKeys('bob', bundle, backup);
+  const again = await clean(server, people);
+  await again.openChat(chat);
+  const pin = (await pinsOf(again)).bob;
+  assert.deepEqual([pin.version, pin.verified], [2, true]);
+  assert.deepEqual(again.getSnapshot().people.bob.warnings, []);
+  again.close();
+  close();
+});
+
+test('two devices at once: nothing of either is lost', { timeout: 60_000 }, async () => {
+  const { server, people, alice, close } = await friends();
+  await settle(server, ['carol', 'dave']);
+  const other = await clean(server, people, 'other');
+  await Promise.all([
+    alice.safetyNumber('carol').then(() => alice.setVerified('carol', true)),
+    other.safetyNumber('dave').then(() => other.setVerified('dave', true)),
+    other.setVerified('bob', false),
+  ]);
+  const { pins } = await stored(server, people.get('alice'));
+  const marks = ['bob', 'carol', 'dave'].map((name) => pins.get(name)?.verified);
+  assert.deepEqual(marks, [false, true, true]);
+  await alice.setVerified('dave', true); // stores, and takes what the other one did
+  assert.equal((await pinsOf(alice)).bob.verified, false);
+  assert.deepEqual([names(alice), names(other)], [[], []]);
+  other.close();
+  close();
+});
+
+test('two devices that were shown different things are told so', { timeout: 60_000 }, async () => {
+  const { server, people, alice, chat, close } = await friends();
+  await until(async () => (await stored(server, people.get('alice'))).chats.get(chat)?.seq === 2, 'position');
+  const other = await clean(server, people, 'other');
+  const at = await other.store.get('chats', `${chat} position`);
+  await other.store.write([{ kind: 'chats', id: `${chat} position`, value: { ...at, chain: H } }]);
+  await alice.setVerified('bob', false); // the other's n is behind now
+  await other.safetyNumber('bob');
+  await other.setVerified('bob', true);
+  await until(() => warningsOf(other, chat)?.includes('history_fork'), 'told');
+  other.close();
+  close();
+});
+
+test('nobody is compared by keys that are not theirs or mine', { timeout: 60_000 }, async () => {
+  const { server, people, alice, close } = await friends();
+  const number = await alice.safetyNumber('bob');
+  assert.match(number.digits, /^\d{5}( \d{5}){11}$/);
+  assert.equal(number.qr, `chatsec:verify:1:${number.digits.replaceAll(' ', '')}`);
+  const { bundle, backup } = await people.get('bob').renew({ linked: false });
+  await server.renewKeys('bob', bundle, backup);
+  await until(() => alice.getSnapshot().people.bob.warnings.includes('identity_reset'), 'reset');
+  await assert.rejects(alice.setVerified('bob', true), { code: 'keys_conflict' }, 'not what was shown');
+  assert.notEqual((await alice.safetyNumber('bob')).digits, number.digits);
+  await alice.setVerified('bob', true);
+  assert.deepEqual(alice.getSnapshot().people.bob.warnings, [], 'comparing accepts them');
+  server.lies.keys = (_, answer) =>
+    answer.username === 'bob' ? { ...answer.history[0], history: [] } : null;
+  await alice.openChat(alice.getSnapshot().chats[0].id);
+  const again = await clean(server, people);
+  await assert.rejects(again.safetyNumber('bob'), { code: 'server_rollback' });
+  again.close();
+  close();
+});
