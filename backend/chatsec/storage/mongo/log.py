@@ -41,6 +41,7 @@ from chatsec.storage.mongo.kept import Kept
 TAKEN = 11000  # code of a duplicate key
 PAUSE = 0.02  # seconds until a place that is taken, but not by a majority yet, is looked at again
 PAUSES = 250
+MANY = 50  # members
 logger = logging.getLogger(__name__)
 
 Batch = Sequence[NewMessage | NewEvent | Mark]
@@ -192,6 +193,8 @@ class _Append:
                 place = self._places[event.chat] = Place(no, event.chat)
         attempt = self._ids[index]
         if event.epoch is not None and attempt not in self._wrapped:
+            if len(event.epoch.wraps) > MANY:  # it has just been judged, and both take milliseconds
+                self._offload.turn()
             wraps = items.wraps_doc(attempt, place.no, event.epoch, event.share)
             self._db.surely(lambda: self._db.wraps.replace_one({"_id": attempt}, wraps, upsert=True))
             self._wrapped.add(attempt)
