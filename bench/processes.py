@@ -85,6 +85,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * TICK
 
 
+def thread_seconds(pid: int) -> float:
+    """What its first thread was at work so far, to the nanosecond (Linux, Documentation/scheduler/sched-stats.rst)."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def tree_cpu_seconds(pid: int) -> float:
     """As `cpu_seconds`, of a process and its children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

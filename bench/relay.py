@@ -34,15 +34,28 @@ COLUMNS = {
 class Relay:
     """Groups with a chat each, whose first members send: the store they are in, and what is sent."""
 
-    def __init__(self, folder: Path, groups: int, size: int, lanes: int, messages: int, warm: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        groups: int,
+        size: int,
+        lanes: int,
+        messages: int,
+        warm: int,
+        key_modes: Sequence[str] = ("server",),
+    ) -> None:
+        """So many groups of each key mode."""
         self._store, self._warm = folder, warm
         with chat_sec(folder) as (_, port):
-            self.work = make_work(Api(f"http://127.0.0.1:{port}"), groups, size, lanes, warm + messages)
+            api = Api(f"http://127.0.0.1:{port}")
+            made = {mode: make_work(api, groups, size, lanes, warm + messages, mode) for mode in key_modes}
+        self.works, self.work = made, made[key_modes[0]]
 
-    def chat_sec(self, folder: Path) -> Figures:
+    def chat_sec(self, folder: Path, key_mode: str = "server") -> Figures:
         shutil.copytree(self._store / "data", folder / "data")
         with chat_sec(folder) as (pid, port):
-            return self._measure(folder, pid, port, self.work.clients(Api(f"http://127.0.0.1:{port}")))
+            clients = self.works[key_mode].clients(Api(f"http://127.0.0.1:{port}"))
+            return self._measure(folder, pid, port, clients)
 
     def bare(self, folder: Path) -> Figures:
         with ceiling(folder, durable=False) as (pid, port):

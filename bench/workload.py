@@ -19,6 +19,7 @@ import requests
 
 from bench.load import Client, Envelope
 from tests.support import protocol
+from tests.support.client import User
 
 PASSWORD = "correct horse battery staple 42"
 TEXT = (string.ascii_letters + string.digits + " .,") * 16
@@ -34,6 +35,7 @@ class Group:
     key: bytes
     opened: str
     keys: int  # the sender's key set in the pool
+    log: str = ""  # the entry that is named by the item that opened epoch 1, in a `combined` chat
 
     def clients(self, tokens: Sequence[str], lanes: list[list[Envelope]]) -> list[Client]:
         """Everyone's socket for the load generator, the sender's last."""
@@ -105,23 +107,29 @@ class Work:
         return len(orjson.dumps(self.lanes[0][0][0]))
 
 
-def make_work(api: Api, groups: int, size: int, lanes: int, messages: int) -> Work:
+def make_work(api: Api, groups: int, size: int, lanes: int, messages: int, key_mode: str = "server") -> Work:
     """`groups` of `size` people, and `lanes` with so many messages for each."""
-    made = [_make_group(api, number, size) for number in range(groups)]
+    made = [_make_group(api, number, size, key_mode) for number in range(groups)]
     return Work(made, seal_all(made, lanes, messages))
 
 
-def _make_group(api: Api, number: int, size: int) -> Group:
-    names = tuple(f"group{number}.{place}" for place in range(size))
-    tokens = []
-    for place, name in enumerate(names):
-        bundle = protocol.make_bundle(name, protocol.pool(2 * number + place))
-        tokens.append(api.register(name, keys=bundle))
-    chat = api.call("POST", "/chats", tokens[0], members=names[1:])
-    page = api.call("GET", f"/chats/{chat['id']}/messages", tokens[0])
-    key = protocol.open_wrap(protocol.pool(2 * number), chat["epoch"]["wrapped"], chat["id"], 1)
-    opened = protocol.b64u(protocol.chain(page["items"]))
-    return Group(names, chat["id"], key, opened, 2 * number)
+def user_of(api: Api, name: str, key_set: int) -> User:
+    """A new account with keys, as the tests' client."""
+    user = User(api.base, name, PASSWORD, protocol.pool(key_set))
+    user.bundle = protocol.make_bundle(name, user.keys)
+    user.rest.token = api.register(name, keys=user.bundle)
+    return user
+
+
+def _make_group(api: Api, number: int, size: int, key_mode: str) -> Group:
+    names = tuple(f"{key_mode}{number}.{place}" for place in range(size))
+    owner, *_ = [user_of(api, name, 2 * number + place) for place, name in enumerate(names)]
+    make = owner.create_combined if key_mode == "combined" else owner.create_chat
+    chat = owner.chat(make(*names[1:]))
+    (created,) = owner.history(chat["id"])["items"]
+    key = owner.epoch_key(chat["id"], chat["epoch"])
+    opened = protocol.b64u(protocol.chain([created]))
+    return Group(names, chat["id"], key, opened, 2 * number, created["event"]["log"])
 
 
 def seal_all(groups: list[Group], lanes: int, messages: int) -> list[list[list[Envelope]]]:
@@ -146,6 +154,7 @@ def _seal_lane(group: Group, messages: int) -> list[Envelope]:
             sender=group.members[0],
             lane=lane,
             seen=(1, group.opened),
+            log=group.log,
         )
         lane.sent(1, envelope)
         sealed.append(envelope)

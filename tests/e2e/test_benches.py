@@ -18,6 +18,17 @@ CASES = {
         {"bcrypt alone", "login", "quiet", "beside logins"},
         ["--people=2", "--rounds=4", "--pairs=2", "--seconds=0.3"],
     ),
+    "combined": (
+        {
+            "server relay",
+            "combined relay",
+            "no change",
+            "server rekey",
+            "combined rekey",
+            "combined entry",
+        },
+        ["--pairs=1", "--lanes=1", "--messages=2", "--warm=1", "--members=3", "--changes=1"],
+    ),
     "cluster": (
         {"1 alone", "1 with Redis", "2 with Redis"},
         ["--pairs=2", "--lanes=2", "--messages=4", "--warm=1", "--most=2"],
