@@ -275,6 +275,18 @@ export function createMessages({
       const session = sessionOf(id);
       return whileLoading(session, () => inTurn(session, () => prepend(session)));
     },
+    /** Back to the item that opened the epoch, where more may have happened than is known (`partial`). @param {string} id */
+    async reachOpening(id) {
+      const session = sessionOf(id);
+      const missing = () =>
+        session.state?.combined?.partial && session.state.first > (session.state.epoch?.opened ?? 0);
+      await inTurn(session, async () => {
+        for (let first = 0; missing() && first !== session.state?.first;) {
+          first = session.state?.first ?? 0;
+          await prepend(session);
+        }
+      });
+    },
     /** @param {string} id @param {boolean} visible */
     show(id, visible) {
       sessionOf(id).visible = visible;

@@ -51,10 +51,15 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
   /** The chat as it is now, judged, with everybody's bundles as they are now. @param {string} id @returns {Promise<Place>} */
   async function look(id) {
     chats.checkMode(id);
+    const { members } = await chats.load(id);
     await messages.catchUp(id);
     await pins.loadChat(id);
-    const state = messages.stateOf(id);
-    const { combined, epoch } = state ?? {};
+    const here = new Set(members.map(({ username }) => username));
+    const { head: last, partial, gone: known } = messages.stateOf(id)?.combined ?? {};
+    // Somebody is gone whose leaving is not among the items held: it is looked for, not believed.
+    if (partial && [...(last?.members.keys() ?? [])].some((who) => !here.has(who) && !known?.has(who)))
+      await messages.reachOpening(id);
+    const { combined, epoch } = messages.stateOf(id) ?? {};
     if (!combined?.head || !combined.exact || !epoch)
       throw new ChatSecError('unavailable', 'where the membership of the chat stands is not known');
     return { head: combined.head, gone: combined.gone, epoch: epoch.number, combined };

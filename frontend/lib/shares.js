@@ -56,6 +56,14 @@ export function createShares({ pins, chats, messages, changes, wait, me }) {
     return state.last - opened >= MOST_MESSAGES ? `count ${number}` : null;
   }
 
+  /** The same, where the server says that a share is due, and why may stand further back than what is held.
+   * @param {string} id */
+  async function findCause(id) {
+    const partial = messages.stateOf(id)?.combined?.partial;
+    if (!causeOf(id) && partial && chats.get(id)?.share_due) await messages.reachOpening(id);
+    return causeOf(id);
+  }
+
   const versionOf = (/** @type {string} */ username) => pins.get(username)?.current?.version ?? 0;
 
   /** Posts for the cause that is seen, if there is one. Throws `share_due` where it was tried often enough.
@@ -77,19 +85,35 @@ export function createShares({ pins, chats, messages, changes, wait, me }) {
     return head && gone ? standing({ entry: head, gone, lineOf, me: me() }).able.indexOf(me()) : -1;
   }
 
-  /** Recipients to whom nothing is sent before the user's yes. @param {string} id @returns {string|null} */
+  /** A verified person to whom nothing is sent before the user's yes, since it would be under their reset keys.
+   * @param {string} id @returns {string|null} */
   function heldOf(id) {
-    const { share } = messages.stateOf(id)?.combined ?? {};
     const chat = chats.get(id);
-    const names =
-      chat?.key_mode === 'combined'
-        ? share?.recipients.keys()
-        : chat?.members.map(({ username }) => username);
-    return [...(names ?? [])].find((username) => pins.held(username)) ?? null;
+    if (chat?.key_mode !== 'combined')
+      return chat?.members.map(({ username }) => username).find((username) => pins.held(username)) ?? null;
+    // The chat goes on as long as the share is for the keys that were verified.
+    const { recipients } = messages.stateOf(id)?.combined?.share ?? {};
+    const reset = [...(recipients ?? [])].find(
+      ([username, { keys }]) => pins.held(username) && pins.get(username)?.trust.get(keys) !== 'linked',
+    );
+    return reset?.[0] ?? null;
   }
 
   const blocked = (/** @type {string} */ detail) =>
     new ChatSecError('waiting_for_key', detail, { blocked: true });
+
+  /** Posts what stands in the way of a message. Throws `waiting_for_key` with `blocked` where others have to.
+   * @param {string} id */
+  async function postFor(id) {
+    if (!(await findCause(id))) return;
+    if (rankOf(id) < 0) throw blocked('only others can post the share that is due');
+    try {
+      await post(id);
+    } catch (error) {
+      if (!(error instanceof ChatSecError) || error.code !== 'identity_reset') throw error;
+      throw blocked(error.detail);
+    }
+  }
 
   return {
     causeOf,
@@ -110,24 +134,26 @@ export function createShares({ pins, chats, messages, changes, wait, me }) {
         throw new ChatSecError('unavailable', 'where the membership log stands is not known');
       const own = combined.share && !combined.share.recipients.has(me());
       if (own) throw blocked('the own new keys are not confirmed yet');
-      if (causeOf(id)) await post(id);
+      await postFor(id);
     },
 
     /** The server says that a share is due: what this client may not have been told is fetched, and then posted.
      * @param {string} id */
     async answer(id) {
       await messages.catchUp(id);
+      await chats.load(id);
       await pins.loadChat(id);
-      if (causeOf(id)) await post(id);
+      await postFor(id);
     },
 
     /** After what is new in a chat: whoever sees a cause posts, one after the other, so that not all do at once.
      * @param {string} id */
     async look(id) {
       const rank = rankOf(id);
-      if (rank < 0 || looking.has(id) || !causeOf(id)) return;
+      if (rank < 0 || looking.has(id)) return;
       looking.add(id);
       try {
+        if (!(await findCause(id))) return;
         // What I refused, nobody else may see.
         if (!causeOf(id)?.startsWith('refused')) await wait(Math.min(rank * STEP_MS, LONGEST_MS));
         if (causeOf(id)) await post(id);
