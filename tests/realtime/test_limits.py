@@ -55,3 +55,19 @@ def test_names_change_only_so_often_and_someone_can_still_be_shut_out(
     answers = [change(kind="rename", name=f"name {number}") for number in range(40)]
     assert answers[0] == 200 and answers[-1] == 429 and set(answers) == {200, 429}
     assert change(kind="remove", usernames=[bob.username]) == 200
+
+
+def test_epochs_are_opened_only_so_often_beyond_what_is_due(alice: User, bob: User, carol: User) -> None:
+    """A share that is due, and a removal, are never too often; a new name is not counted with them."""
+    chat = carol.create_combined("alice", "bob")
+    path = f"/chats/{chat}/events"
+    answers = [carol.rest.request("POST", path, carol.signer(chat).body("rekey")) for _ in range(10)]
+    assert [answer.status_code for answer in answers] == [200] * 9 + [429]  # the first epoch counts, too
+    assert answers[-1].json()["code"] == "rate_limited" and int(answers[-1].headers["Retry-After"]) >= 1
+    carol.signer(chat).rename("a name")
+    bob.signer(chat).leave()
+    carol.signer(chat).rekey()
+    assert carol.chat(chat)["share_due"] is False
+    assert carol.rest.request("POST", path, carol.signer(chat).body("rekey")).status_code == 429
+    carol.signer(chat).remove("alice")
+    carol.send(chat, "alone")

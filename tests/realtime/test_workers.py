@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,48 @@ def test_keys_reach_the_other_worker(pair: Pair, at_a: Here, alice: User, connec
     assert live.event()["event"]["kind"] == "keys"
     kinds = [item["event"]["kind"] for item in alice.history(chat)["items"] if "event" in item]
     assert kinds == ["create", "keys"], "one epoch for the new bundle, whoever opened it"
+
+
+def test_a_combined_chat_is_one_on_both_workers(
+    pair: Pair, alice: User, bob: User, carol: User, connect: Sockets
+) -> None:
+    """Entries, shares and what is due: whoever asks which worker; each is told with their own wraps."""
+    chat = alice.create_combined("bob", "carol", name="Team")
+    there, hers = elsewhere(bob, pair.b), elsewhere(alice, pair.b)
+    own, live, reader = connect(alice, pair.a), connect(bob, pair.b), bob.reader(chat)
+
+    for change in (alice.signer(chat).rename, lambda _: hers.signer(chat).rekey()):
+        change("another name")
+        item = live.event()
+        assert item["chat"] == there.chat(chat) == bob.chat(chat)
+        assert own.event()["chat"] == alice.chat(chat)
+        bob.hear(reader, item)
+    assert there.send(chat, "from b")["seq"] == 4
+    bodies = [user.signer(chat).rename_body(name) for user, name in ((alice, "a"), (hers, "b"))]
+    with ThreadPoolExecutor(2) as pool:
+        posts = pool.map(
+            lambda user, body: user.rest.request("POST", f"/chats/{chat}/events", body), (alice, hers), bodies
+        )
+        assert sorted(answer.status_code for answer in posts) == [200, 409]
+
+    elsewhere(carol, pair.b).change(chat, "leave")
+    sealed = alice.seal(chat, "too soon")
+    with pytest.raises(ApiError, match="share_due"):
+        alice.post(sealed)
+    alice.signer(chat).retire()
+    assert there.send(chat, "among two")["seq"] == 8
+
+    bob.rotate(bob.keys)
+    until(lambda: hers.chat(chat)["share_due"] and alice.chat(chat)["share_due"], "both know the new bundle")
+    for user in (alice, hers):
+        with pytest.raises(ApiError, match="share_due"):
+            user.post(user.seal(chat, "too soon"))
+    there.bundle = bob.bundle
+    there.signer(chat).rekey()
+    assert alice.send(chat, "under new keys")["seq"] == 10
+    reader = bob.reader(chat)
+    assert (reader.texts(), reader.failures()) == (["from b", "among two", "under new keys"], {})
+    assert reader.warnings == set()
 
 
 def test_who_is_removed_hears_nothing_more_on_any_worker(
