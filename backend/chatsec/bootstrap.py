@@ -153,7 +153,7 @@ def build(
     limits = Limits(clock, enabled=settings.rate_limits, shared=workers.buckets if workers else None)
     tokens = DerivedTokens(secret_key=settings.secret_key, clock=clock)
     sio = _socketio(settings, async_mode, workers)
-    gateway = Gateway(sio, workers.tell_ended if workers else None)
+    gateway = Gateway(sio, workers)
     connections = Connections(sio, tokens, storage.sessions)
     gateway.attach(connections)
     committer = Committer(storage.log, offload, clock)
@@ -161,7 +161,7 @@ def build(
         settings, offload, storage, clock, limits, tokens, gateway, committer, random, workers
     )
     if workers is not None:
-        workers.attach(connections, storage.sessions, services.presence)
+        workers.attach(connections, storage.sessions, services.presence, gateway.change)
         metrics.watch_redis(workers.is_up, lambda: workers.link.dropped)
     _register_events(sio, connections, services, limits, metrics, gateway)
     site = page.open_site(settings.page_dir, (settings.api_url, settings.socket_url))

@@ -2,13 +2,15 @@
 
     workers = Workers(url, offload)      # opens nothing
     socketio.Server(client_manager=workers.fanout)
-    workers.attach(sockets, sessions, presence)
+    workers.attach(sockets, sessions, presence, change)
     workers.start() … workers.leave(), workers.stop()
 
 Whether there are other workers just now is nobody's business: one that is alone with its Redis does the same.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from chatsec.cluster.fanout import Fanout
 from chatsec.cluster.limits import RedisBuckets
@@ -18,7 +20,7 @@ from chatsec.cluster.presence import LINGER, Presence, RedisPresence
 from chatsec.domain.models import Json
 from chatsec.domain.ports import Offload, SessionStore
 
-CUT = "cut"  # the kind of what is told of a session that has ended
+CUT, CHANGE = "cut", "change"  # kinds of what is told: a session has ended, a chat has changed
 START_SECONDS = 2.0  # that Redis gets to answer before the first socket comes
 
 
@@ -33,14 +35,22 @@ class Workers:
         self.buckets = RedisBuckets(self.link)
         self.presence = RedisPresence(self.link, offload)
 
-    def attach(self, sockets: Sockets, sessions: SessionStore, presence: Presence) -> None:
-        """The sockets of this worker, where their sessions are looked up, and who is here. Once, before `start`."""
+    def attach(
+        self,
+        sockets: Sockets,
+        sessions: SessionStore,
+        presence: Presence,
+        change: Callable[[Json], None],
+    ) -> None:
+        """The sockets of this worker, where their sessions are looked up, who is here, and who tells them of a chat's
+        change. Once, before `start`."""
 
         def cut(worker: str, fact: Json) -> None:
             sockets.cut(fact["session"])
 
         self._outage = Outage(self.link, self._offload, sessions, sockets)
         self.link.on(CUT, cut)
+        self.link.on(CHANGE, lambda worker, told: change(told))
         self.presence.attach(presence, self._outage.missed)
 
     def start(self) -> None:
@@ -60,6 +70,10 @@ class Workers:
     def tell_ended(self, session_id: str) -> None:
         """The other workers cut its sockets."""
         self.link.tell(CUT, {"session": session_id})
+
+    def tell_change(self, told: Json) -> None:
+        """The other workers tell their sockets."""
+        self.link.tell(CHANGE, told)
 
     def leave(self) -> None:
         """Before its sockets are closed: who goes on to another worker is not told as gone."""

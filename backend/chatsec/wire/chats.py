@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -119,9 +119,20 @@ def client_share_json(share: ClientShare | None) -> Json | None:
     return {"protected": share.protected, "signature": share.signature, "wrapped": share.wrapped}
 
 
-def people_json(chat: Chat) -> Json:
-    """The part of a Chat that is the same for all of its members, and long."""
+def chat_json(chat: Chat, *, listed: bool = False) -> Json:
+    """Chat as its member sees it; in lists `epoch` is its number and place only."""
+    epoch = epoch_json(chat.epoch)
     return {
+        "id": chat.id,
+        "name": chat.name,
+        "key_mode": chat.key_mode,
+        "created_by": chat.created_by,
+        "created_at": timestamp(chat.created_at),
+        "membership": dict(zip(("n", "hash"), chat.membership, strict=True)) if chat.membership else None,
+        "epoch": {key: epoch[key] for key in ("number", "opened_seq")} if listed else epoch,
+        "share_due": chat.share_due,
+        "first_seq": chat.first_seq,
+        "last_seq": chat.last_seq,
         "members": [
             {
                 "username": member.username,
@@ -136,19 +147,16 @@ def people_json(chat: Chat) -> Json:
     }
 
 
-def chat_json(chat: Chat, *, listed: bool = False, people: Json | None = None) -> Json:
-    """Chat as its member sees it; in lists `epoch` is its number and place only. `people`: its `people_json`, if made."""
-    epoch = epoch_json(chat.epoch)
-    return {
-        "id": chat.id,
-        "name": chat.name,
-        "key_mode": chat.key_mode,
-        "created_by": chat.created_by,
-        "created_at": timestamp(chat.created_at),
-        "membership": dict(zip(("n", "hash"), chat.membership, strict=True)) if chat.membership else None,
-        "epoch": {key: epoch[key] for key in ("number", "opened_seq")} if listed else epoch,
-        "share_due": chat.share_due,
-        "first_seq": chat.first_seq,
-        "last_seq": chat.last_seq,
-        **(people or people_json(chat)),
-    }
+def own_json(chat: Chat) -> list[Any]:
+    """What of a Chat is its member's own, and short: the rest, up to 100 KB, is the same for all of them."""
+    epoch, share = chat.epoch, chat.epoch.client_share
+    return [chat.first_seq, epoch.kid, epoch.wrapped, share.wrapped if share else None]
+
+
+def seen_by(chat: Json, own: list[Any]) -> Json:
+    """Somebody's Chat as the member sees it whose `own_json` this is."""
+    first_seq, kid, wrapped, client_wrapped = own
+    epoch = chat["epoch"] | {"kid": kid, "wrapped": wrapped}
+    if share := epoch["client_share"]:
+        epoch["client_share"] = share | {"wrapped": client_wrapped}
+    return chat | {"first_seq": first_seq, "epoch": epoch}
