@@ -114,6 +114,7 @@ export function createAttachments({ api, apiUrl, fetch, upload = send }) {
         }
       };
       const parts = await opened(attachment, ciphertext(), () => encodeB64u(hash.digest()));
+      signal?.throwIfAborted();
       return new Blob(parts, { type: IMAGES.includes(mime) ? mime : BINARY });
     },
   };
@@ -212,6 +213,7 @@ async function* bodyOf(response, signal) {
         ? await patiently(reader.read(), signal)
         : { value: undefined, done: true };
       if (done) return;
+      signal?.throwIfAborted();
       if (value) yield value;
     }
   } finally {
