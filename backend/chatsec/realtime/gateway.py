@@ -20,7 +20,7 @@ from chatsec.realtime.connection import NAMESPACE, Connections, user_room
 from chatsec.wire.chats import chat_json, own_json, seen_by
 from chatsec.wire.messages import item_json
 
-SLICE = 10  # views of a Chat, up to 100 KB each, between two turns of the loop
+SLICE = 5  # views of a Chat, up to 100 KB each, between two turns of the loop
 LONG = ("members", "read", "delivered")  # parts of a Chat that are encoded once
 
 
