@@ -168,13 +168,12 @@ function judgeConfirmation(entry, before, lineOf, gone) {
   const [who] = differenceOf(before, entry).keys;
   const line = /** @type {Line} */ (lineOf(who));
   const [old, now] = [before, entry].map(({ members }) => members.get(who)?.keys ?? '');
-  if (versionIn(line, now) <= versionIn(line, old) || reaches(line, old, now)) refuse('there was no reset');
+  if (versionIn(line, now) < versionIn(line, old) || reaches(line, old, now)) refuse('there was no reset');
   const owners = ownersOf(before.members);
   // Whoever can sign by all that is known now could then: a reset is never undone.
   const able = owners.some((name) => {
-    const other = lineOf(name);
     const keys = before.members.get(name)?.keys ?? '';
-    return name !== who && name !== entry.by && !gone?.has(name) && other && confirmed(other, keys);
+    return !gone?.has(name) && confirmed(/** @type {Line} */ (lineOf(name)), keys);
   });
   if (!owners.includes(entry.by) && able) refuse('an owner could do it');
 }
