@@ -76,6 +76,19 @@ test('a reset is told, moves nothing, and marks the new keys until they are acce
   );
 });
 
+test('the mark of a compared number stays along continuity, and is lost with the yes to a reset', async () => {
+  const compared = { ...pinOf(forms.v1), verified: true };
+  const moved = await judgePerson('bob', answer('v1', 'v2'), compared);
+  assert.deepEqual([moved.pin.version, moved.pin.verified], [2, true]);
+  const reset = await judgePerson('bob', answer('v1', 'v2', 'v3reset'), compared);
+  assert.deepEqual([reset.pin.version, reset.pin.verified, reset.warnings], [1, true, ['identity_reset']]);
+  assert.equal(acceptedPin(reset).verified, false);
+  assert.equal(acceptedPin(reset, true).verified, true, 'compared again');
+  const older = await judgePerson('bob', answer('v1'), { ...pinOf(forms.v2), verified: true });
+  assert.deepEqual([older.pin.version, older.pin.verified], [2, true]);
+  assert.equal((await judgePerson('bob', answer('v1'), null)).pin.verified, false, 'nobody is born with it');
+});
+
 test('a first meeting after a reset does not vouch for the keys before it', async () => {
   const person = await judgePerson('bob', answer('v1', 'v2', 'v3reset', 'v4'), null);
   assert.deepEqual(trustOf(person), {
