@@ -387,3 +387,21 @@ def test_a_bundle_counts_by_the_next_pause_everywhere(mongo: MongoAdapter, at: S
     assert codes(other.storage.log.append([replace(now, id=new_id(8))], 11_100)) == [None]
     late = other.message(CHAT, "carol", kid=at.humans["carol"].sets[0].kid("Ed25519"))
     assert codes(other.storage.log.append([late], 11_700)) == ["unknown_key"]
+
+
+def test_a_bundle_that_a_crash_kept_from_the_chats_counts_when_a_worker_starts(
+    mongo: MongoAdapter, at: Signers
+) -> None:
+    other = at.through(mongo.open())
+    sent = [other.message(CHAT, "alice", f"{number}") for number in range(3)]
+    assert codes(other.storage.log.append(sent[:1], 10_000)) == [None]
+    at.storage.accounts.add_bundle(at.new_bundle("bob"), None, None)
+    assert codes(other.storage.log.append(sent[1:2], 11_000)) == [None], "nobody has told it"
+    mongo.crash()
+    assert codes(other.storage.log.append(sent[2:], 12_000)) == ["share_due"]
+    with mongo.database() as database:
+        assert database["users"].count_documents({"untold": {"$exists": True}}) == 0
+        counts = [doc["keys_changed"] for doc in database["chats"].find()]
+    mongo.crash()
+    with mongo.database() as database:
+        assert [doc["keys_changed"] for doc in database["chats"].find()] == counts, "once"

@@ -14,7 +14,7 @@ from chatsec.storage.mongo.attachments import MongoAttachments
 from chatsec.storage.mongo.chats import MongoChats
 from chatsec.storage.mongo.database import Database
 from chatsec.storage.mongo.files import MongoFiles
-from chatsec.storage.mongo.keys import MongoKeys
+from chatsec.storage.mongo.keys import MongoKeys, tell_chats_of_all
 from chatsec.storage.mongo.log import MongoLog
 from chatsec.storage.mongo.sessions import MongoSessions
 
@@ -33,6 +33,7 @@ class MongoStorage:
         self.attachments = MongoAttachments(database)
         self.files = MongoFiles(database)
         self.chats.finish_erasures()
+        tell_chats_of_all(database)
 
     def ping(self) -> None:
         self._database.ping()

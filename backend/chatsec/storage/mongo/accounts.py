@@ -178,6 +178,7 @@ class MongoAccounts:
             if bundle is not None:
                 write_bundle(self._db, bundle)
                 update["$push"]["bundles"] = bundle.hash
+                update["$set"]["untold"] = bundle.hash  # until the chats count it: `keys.tell_chats`
             same = {"_id": {"$eq": username}, "revision": doc["revision"]}
             try:
                 if self._users.update_one(same, update).matched_count:

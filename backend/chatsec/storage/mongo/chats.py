@@ -18,6 +18,7 @@ from chatsec.storage.mongo.database import Database, Doc, reaching
 from chatsec.storage.mongo.heads import Place
 
 CHATS = 500  # chats that are looked at at once
+LARGE = 20  # entries or shares, of 40 KB each in a large chat, that come at once: a few milliseconds of work
 logger = logging.getLogger(__name__)
 
 
@@ -75,7 +76,8 @@ class MongoChats:
         no = self._no(chat)
         if no is None:
             return []
-        found = self._db.items.find({"chat": no, "entry.n": {"$gt": after}}, {"entry": 1})
+        above = {"chat": no, "entry.n": {"$gt": after}}
+        found = self._db.items.find(above, {"entry": 1}, batch_size=LARGE)
         return [
             (doc["entry"]["protected"], doc["entry"]["signature"])
             for doc in found.sort("entry.n").limit(limit)
@@ -240,7 +242,8 @@ class MongoChats:
             wanted |= {"wraps.username": 1, "wraps.kid": 1, "wraps.wrapped": 1, "wraps.client": 1}
         else:
             wanted["wraps"] = {"$elemMatch": {"username": {"$eq": only}}}
-        return {doc["_id"]: doc for doc in self._db.wraps.find({"_id": {"$in": attempts}}, wanted)}
+        found = self._db.wraps.find({"_id": {"$in": attempts}}, wanted, batch_size=500 if listed else LARGE)
+        return {doc["_id"]: doc for doc in found}
 
 
 def _is_in(place: Place, username: str) -> bool:

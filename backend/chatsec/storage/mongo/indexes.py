@@ -19,7 +19,10 @@ def _where(field: str) -> dict[str, Any]:
 def make(database: Database[dict[str, Any]]) -> None:
     """Idempotent; blocks until they are built."""
     wanted = {
-        "users": [IndexModel([("sessions.id", UP)], name="sessions")],
+        "users": [
+            IndexModel([("sessions.id", UP)], name="sessions"),
+            IndexModel([("untold", UP)], name="untold", partialFilterExpression=_where("untold")),
+        ],
         "chats": [
             IndexModel([("chat", UP)], name="chat", unique=True, partialFilterExpression=_where("chat")),
             IndexModel([("named", UP), ("chat", UP)], name="named"),

@@ -1,4 +1,7 @@
-"""Key bundles in MongoDB. A bundle is written before the account that points to it, and counts only once it does."""
+"""Key bundles in MongoDB. A bundle is written before the account that points to it, and counts only once it does.
+
+Whoever judges a `combined` chat wants lines of bundles, and to be told when one was added.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +79,25 @@ def lines_of(database: Database, users: Iterable[Doc]) -> Lines:
         database.links.clear()
     database.links.update((one, links[one]) for one in missing[-KEPT:])
     return {name: Line(tuple(links[one] for one in many)) for name, many in hashes.items()}
+
+
+@reaching
+def tell_chats(database: Database, username: str) -> None:
+    """Counts a bundle that was stored in the documents of the chats that it may matter to (see `heads`)."""
+    who = {"_id": {"$eq": username}}
+    user = database.users.find_one(who, {"untold": 1}) or {}
+    theirs = {"named": {"$eq": username}, "state.key_mode": {"$ne": "server"}}
+    database.surely(lambda: database.chats.update_many(theirs, {"$inc": {"keys_changed": 1}}))
+    if untold := user.get("untold"):
+        told = {"$unset": {"untold": ""}}
+        database.surely(lambda: database.users.update_one(who | {"untold": untold}, told))
+
+
+@reaching
+def tell_chats_of_all(database: Database) -> None:
+    """Does so where a crash has left it undone."""
+    for user in list(database.users.find({"untold": {"$exists": True}}, {"_id": 1})):
+        tell_chats(database, user["_id"])
 
 
 def write_bundle(database: Database, bundle: Bundle) -> None:

@@ -78,10 +78,8 @@ class MongoLog:
         found = self._db.chats.find_one({"chat": {"$eq": chat}}, {"_id": 1})
         return bool(found and items.by_id(self._db, found["_id"], sender, message_id, "_id"))
 
-    @reaching
     def keys_changed(self, username: str) -> None:
-        theirs = {"named": {"$eq": username}, "state.key_mode": {"$ne": "server"}}
-        self._db.surely(lambda: self._db.chats.update_many(theirs, {"$inc": {"keys_changed": 1}}))
+        keys.tell_chats(self._db, username)
         with self._lock:
             self._kept.forget_chats_of(username)
 
