@@ -1,7 +1,7 @@
 """The same thing again, from another device, or too often: one answer, one effect (protocol §4, §6, §7)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,37 +59,59 @@ def test_each_device_hears_what_the_others_marked(
         pass
 
 
-@pytest.fixture
-def small_epochs(tmp_path: Path) -> ServerProcess:
+@pytest.fixture(scope="module")
+def small_epochs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose epochs are full after few messages."""
-    (tmp_path / "sitecustomize.py").write_text(
+    folder: Path = tmp_path_factory.mktemp("small")
+    (folder / "sitecustomize.py").write_text(
         f"import chatsec.domain.models as models\nmodels.EPOCH_MESSAGES = {INJECTED}\n"
     )
-    return ServerProcess(tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT / 'backend'}")
+    with ServerProcess(folder, PYTHONPATH=f"{folder}:{ROOT / 'backend'}") as server:
+        yield server
 
 
-def test_a_full_epoch_is_followed_by_one_and_no_more(small_epochs: ServerProcess) -> None:
-    with small_epochs as server:
-        alice, bob = User.register(server.url, "alice", 0), User.register(server.url, "bob", 1)
-        chat = alice.create_chat("bob")
-        live, listener = alice.connect(), bob.connect()
-        acks = [live.emit("message:send", forge(alice, chat)) for _ in range(2 * INJECTED)]
-        answers = [ack.get(timeout=10) for ack in acks]
-        taken = sum(ack["ok"] for ack in answers)
-        assert taken >= INJECTED
-        assert {ack.get("code") for ack in answers} <= {None, "stale_epoch"}
-        assert listener.event()["event"] == {
-            "kind": "rekey",
-            "by": "",
-            "usernames": [],
-            "epoch": 2,
-            "log": "",
-            "share": "",
-            "keys": "",
-        }
-        live.settle()
-        assert alice.chat(chat)["epoch"]["number"] == 2
-        assert alice.send(chat, "under the second epoch")["seq"] == taken + 3
-        assert listener.nothing("event")
-        alice.close()
-        bob.close()
+@pytest.fixture(scope="module")
+def two(small_epochs: ServerProcess) -> Iterator[tuple[User, User]]:
+    """Two people on it."""
+    made = User.register(small_epochs.url, "alice", 0), User.register(small_epochs.url, "bob", 1)
+    yield made
+    for user in made:
+        user.close()
+
+
+def test_a_full_epoch_is_followed_by_one_and_no_more(two: tuple[User, User], connect: Connect) -> None:
+    alice, bob = two
+    chat = alice.create_chat("bob")
+    live, listener = connect(alice), connect(bob)
+    acks = [live.emit("message:send", forge(alice, chat)) for _ in range(2 * INJECTED)]
+    answers = [ack.get(timeout=10) for ack in acks]
+    taken = sum(ack["ok"] for ack in answers)
+    assert taken >= INJECTED
+    assert {ack.get("code") for ack in answers} <= {None, "stale_epoch"}
+    assert listener.event()["event"] == {
+        "kind": "rekey",
+        "by": "",
+        "usernames": [],
+        "epoch": 2,
+        "log": "",
+        "share": "",
+        "keys": "",
+    }
+    live.settle()
+    assert alice.chat(chat)["epoch"]["number"] == 2
+    assert alice.send(chat, "under the second epoch")["seq"] == taken + 3
+    assert listener.nothing("event")
+
+
+def test_a_full_epoch_of_a_combined_chat_wants_a_share(two: tuple[User, User], connect: Connect) -> None:
+    """The server opens none by itself, and takes no message more."""
+    alice, bob = two
+    chat = alice.create_combined("bob")
+    live, listener = connect(alice), connect(bob)
+    acks = [live.emit("message:send", forge(alice, chat)) for _ in range(2 * INJECTED)]
+    codes = [ack.get(timeout=10).get("code") for ack in acks]
+    assert codes == [None] * INJECTED + ["share_due"] * INJECTED
+    assert listener.nothing("event") and bob.chat(chat)["share_due"] is True
+    bob.signer(chat).rekey()
+    assert listener.event()["chat"]["share_due"] is False
+    assert alice.send(chat, "under the second epoch")["seq"] == INJECTED + 3

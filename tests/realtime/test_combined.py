@@ -241,6 +241,35 @@ def test_who_cannot_sign_leaves_without_an_entry_and_is_retired(
     assert alice.reader(team).texts() == ["done"]
 
 
+def test_all_who_wait_are_retired_together(
+    alice: User, bob: User, carol: User, dave: User, team: str
+) -> None:
+    alice.signer(team).add("dave")
+    bob.change(team, "leave")
+    carol.change(team, "leave")
+    signer = dave.signer(team)
+    conflict = problem(signer.post, signer.body("retire", ["bob"], signer.changed(bob=None)))
+    assert (conflict["code"], conflict["moved"]) == ("epoch_conflict", ["carol"])
+    assert (conflict["epoch"], conflict["membership"]) == (2, signer.view["membership"]["hash"])
+    signer.retire()
+    assert roles(alice.chat(team)) == {"alice": "owner", "dave": "member"}
+
+
+def test_who_comes_back_reads_from_then_on(alice: User, bob: User, carol: User, team: str) -> None:
+    """And is a member, not one who waits, though they left without an entry before."""
+    alice.send(team, "one")
+    carol.change(team, "leave")
+    alice.signer(team).retire()
+    alice.send(team, "two")
+    alice.signer(team).add("carol")
+    carol.send(team, "three")
+    reader = carol.reader(team)
+    assert (reader.texts(), reader.failures(), reader.warnings) == (["three"], {}, set())
+    assert carol.chat(team)["first_seq"] == reader.items[0]["seq"] == 6
+    assert [epoch["number"] for epoch in carol.rest.get(f"/chats/{team}/epochs")["items"]] == [3]
+    assert bob.reader(team).texts() == ["one", "two", "three"]
+
+
 def test_an_ended_account_is_retired(alice: User, bob: User, users: Users, connect: Connect) -> None:
     """Where no owner is left, who retires them becomes one."""
     erin = users("erin", 5)

@@ -190,9 +190,13 @@ def test_who_has_no_keys_is_named(stage: Stage) -> None:
     assert (status, problem["code"], problem["usernames"]) == (409, "member_without_keys", ["frank"])
     status, problem = answered(alice, "/chats", body | {"members": ["bob", "nobody"]})
     assert (status, problem["code"]) == (400, "invalid")
-    body = alice.signer(stage.chat).add_body("dave") | {"usernames": ["frank"]}
-    status, problem = answered(alice, f"/chats/{stage.chat}/events", body)
-    assert (status, problem["code"]) in ((409, "member_without_keys"), (400, "invalid_membership"))
+    signer = alice.signer(stage.chat)
+    members = signer.changed(frank=("member", ZERO))
+    body = {"kind": "add", "usernames": ["frank"], "membership": signer.entry("add", members)}
+    status, problem = answered(
+        alice, f"/chats/{stage.chat}/events", body | {"client_share": signer.share(epoch=3)}
+    )
+    assert (status, problem["code"], problem["usernames"]) == (409, "member_without_keys", ["frank"])
 
 
 # ---- messages
