@@ -1,6 +1,7 @@
 """Membership entries and client shares as members send them: reads one, and judges what can be seen in it alone (§4).
 
-What breaks the protocol's Words (b64u, JSON, a field missing or of another type) is `invalid` and names the field.
+What breaks the protocol's Words (b64u, JSON, a field missing or of another type) is `invalid` and names the field; what
+is much longer than 200 members make it is `too_large`, since every reader of a chat's history gets it.
 `invalid_membership` and `invalid_share`: not of this chat or caller, an algorithm that signs messages only, a key that
 is not in the author's bundle named by `keys`, a signature that does not verify, wraps that are not those signed for.
 Nothing here depends on where the chat stands, so all of it is done once, outside the append; what moves is judged in
@@ -23,6 +24,8 @@ from chatsec.errors import ChatSecError, invalid
 
 OPS = frozenset({"create", "add", "remove", "leave", "role", "keys", "rename", "retire"})
 MAX_NUMBER = 2**53 - 1
+MAX_SIGNATURE = 1024  # characters
+MAX_PROTECTED = 64 * 1024  # characters; a share for 200 members has about 42,000
 
 T = TypeVar("T", Entry, Share)
 
@@ -136,6 +139,10 @@ def _signed(at: str, data: Any) -> tuple[_Fields, _Fields, dict[str, str]]:
     """The outer object, what is signed, and what all signed objects name: hash, author, keys, the two texts."""
     outer = _Fields(data, at)
     protected, signature = outer.text("protected"), outer.text("signature")
+    if len(protected) > MAX_PROTECTED or len(signature) > MAX_SIGNATURE:
+        raise ChatSecError(
+            "too_large", f"{at}: at most {MAX_PROTECTED} characters, and {MAX_SIGNATURE} of signature"
+        )
     crypto.b64u_decode(signature, f"{at}.signature")
     try:
         content = orjson.loads(crypto.b64u_decode(protected, f"{at}.protected"))
