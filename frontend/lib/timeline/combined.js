@@ -37,8 +37,6 @@ import { ChatSecError } from '../errors.js';
  * @property {{share: Share, signed: boolean}|null} share  of the epoch that holds there; null where none does
  */
 
-const WITH_ENTRY = ['create', 'add', 'remove', 'role', 'rename', 'keys', 'retire'];
-
 /**
  * @param {Start} start @param {{first: number, epoch: number|null, lineOf: LineOf}} at `epoch`: the one that holds before
  *   the first item
@@ -116,7 +114,7 @@ export function judgeCombined(combined, facts, event, { opens, lineOf }) {
     else takeEntry(combined, facts, event, lineOf);
   });
   const { entry } = facts;
-  if (names.length > 0 && entry?.signed && isForked(entry.entry, combined.head)) names.push('history_fork');
+  if (entry?.signed && isForked(entry.entry, combined.head)) names.push('history_fork');
   count(combined);
   return [...names, ...takeShare(combined, facts, event, opens, lineOf)];
 }
@@ -136,7 +134,6 @@ function takeWithout({ gone, members }, { kind, by, usernames }) {
 
 /** @param {Combined} combined a draft @param {EventFacts} facts @param {ChatEvent} event @param {LineOf} lineOf */
 function takeEntry(combined, facts, event, lineOf) {
-  want([...WITH_ENTRY, 'leave'].includes(event.kind), 'an entry has no place here');
   if (!facts.entry) return want(false, 'the log does not show the entry');
   const { entry, signed } = facts.entry;
   want(signed, 'the signature does not verify');

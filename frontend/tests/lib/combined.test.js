@@ -297,6 +297,40 @@ test('beginning in the middle: a share that is refused, or serves what no item h
   assert.equal(from({ share: ahead })[0][0], 'history_fork');
 });
 
+test('beginning in the middle: where the head is not known, an entry tells it, if the log has it after what the share serves', () => {
+  const h = new History()
+    .change('rekey', 'bob')
+    .say('bob')
+    .change('rename', 'alice', { name: 'x' })
+    .say('bob');
+  const facts = h.facts.slice(2);
+  const log = h.log();
+  const from = (given, more) => {
+    const state = reduce(start(h, given, { head: undefined, ...more }), given);
+    return [[...state.warnings], state.combined.exact, state.combined.head?.n];
+  };
+  assert.deepEqual(from(facts), [[], true, 2]);
+  assert.deepEqual(from(facts.slice(0, 1)), [[], false, undefined]);
+  const less = { ...log, entries: log.entries.slice(0, 1) };
+  assert.deepEqual(from(facts, { log: less }), [INVALID, false, undefined]);
+  const again = [
+    facts[0],
+    { ...h.facts[0], ...h.next('role', 'alice', {}), seq: 4, entry: h.facts[0].entry },
+  ];
+  assert.deepEqual(
+    from(again.map((fact, i) => ({ ...fact, before: facts[i].before, after: facts[i].after }))),
+    [INVALID, false, undefined],
+  );
+  const late = new History().say('bob').change('rekey', 'bob').say('carol');
+  const rekey = late.facts.slice(1);
+  const by = (more) => {
+    const state = reduce(start(late, rekey, { head: undefined, ...more }), rekey);
+    return [[...state.warnings], state.combined.exact, state.combined.named.get(3)];
+  };
+  assert.deepEqual(by(), [[], true, 'entry 1'], 'a share tells it too');
+  assert.deepEqual(by({ log: { ...late.log(), entries: [] } })[0], ['bad_share']);
+});
+
 test('an Epoch wrapped for others than the log names is a fork', () => {
   const h = new History();
   const rekey = h.next('rekey', 'alice', { facts: { epochMembers: ['alice', 'bob', 'carol', 'mallory'] } });
