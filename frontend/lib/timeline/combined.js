@@ -186,7 +186,7 @@ function takeShare(combined, { seq, share: held, epochKey }, event, opens, lineO
  */
 export function namedAt({ named: places }, seq) {
   const before = [...places.keys()].filter((place) => place <= seq);
-  return before.length > 0 ? (places.get(Math.max(...before)) ?? null) : null;
+  return places.get(Math.max(...before)) ?? null;
 }
 
 /**

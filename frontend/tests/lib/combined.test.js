@@ -91,6 +91,7 @@ test('the head before the first item: by an entry that is named, else by what th
   const before = (facts, anchor) => headBefore({ facts, log, anchor });
   assert.equal(before(h.facts), null);
   assert.equal(before([]), undefined);
+  assert.equal(headBefore({ facts: h.facts, log: { ...log, entries: [] } }), null);
   assert.equal(before(h.facts.slice(1))?.n, 1);
   assert.equal(before(h.facts.slice(-2))?.n, h.entries.length - 1);
   const end = h.facts.slice(-1);
@@ -313,14 +314,13 @@ test('beginning in the middle: where the head is not known, an entry tells it, i
   assert.deepEqual(from(facts.slice(0, 1)), [[], false, undefined]);
   const less = { ...log, entries: log.entries.slice(0, 1) };
   assert.deepEqual(from(facts, { log: less }), [INVALID, false, undefined]);
-  const again = [
-    facts[0],
-    { ...h.facts[0], ...h.next('role', 'alice', {}), seq: 4, entry: h.facts[0].entry },
-  ];
-  assert.deepEqual(
-    from(again.map((fact, i) => ({ ...fact, before: facts[i].before, after: facts[i].after }))),
-    [INVALID, false, undefined],
-  );
+  const served = new History().change('rename', 'alice', { name: 'x' }).change('rekey', 'bob').say('bob');
+  const [, renamed] = served.facts;
+  const again = { ...served.next('rename', 'alice'), entry: renamed.entry };
+  Object.assign(again.event, { log: renamed.event.log });
+  const twice = [...served.facts.slice(-1), again];
+  const state = reduce(start(served, twice, { head: undefined }), twice);
+  assert.deepEqual([[...state.warnings], state.combined.exact], [INVALID, false], 'named already');
   const late = new History().say('bob').change('rekey', 'bob').say('carol');
   const rekey = late.facts.slice(1);
   const by = (more) => {
