@@ -72,10 +72,11 @@ export function createChanges({ api, pins, chats, signing, requests, locks, me, 
   /**
    * One change, made anew as often as the chat is seen to have moved meanwhile.
    * @param {string} id @param {(place: Place) => Wanted|null} want null: nothing is left to do
+   * @param {() => boolean} [mayRenew] asked before another share is signed for the same entry
    */
-  const perform = (id, want) =>
+  const perform = (id, want, mayRenew) =>
     alone(id, async () => {
-      await requests.settle(id);
+      await requests.settle(id, mayRenew);
       for (let tries = 1; ; tries++) {
         const place = await requests.look(id);
         const wanted = want(place);
@@ -83,7 +84,7 @@ export function createChanges({ api, pins, chats, signing, requests, locks, me, 
         // Who is gone stands in the way of every share but that of the entry that takes them out.
         const first = place.gone.size > 0 && WITH_SHARE.includes(wanted.op) && wanted.op !== 'retire';
         const step = first ? retirement(place) : wanted;
-        const outcome = await requests.send(id, await make(id, place, step));
+        const outcome = await requests.send(id, await make(id, place, step), mayRenew ?? (() => true));
         if (outcome === 'done' && !first) return;
         if (tries >= TRIES) throw new ChatSecError('epoch_conflict', 'the chat kept moving');
       }
@@ -211,10 +212,12 @@ export function createChanges({ api, pins, chats, signing, requests, locks, me, 
       }),
 
     /** A new share for the chat as it is, with who is gone taken out first.
-     * @param {string} id @param {(place: Place) => boolean} wanted */
-    renew: (id, wanted) =>
-      perform(id, (place) =>
-        !wanted(place) ? null : place.gone.size > 0 ? retirement(place) : { op: 'rekey' },
+     * @param {string} id @param {() => boolean} wanted @param {() => boolean} mayRenew as in requests.js */
+    renew: (id, wanted, mayRenew) =>
+      perform(
+        id,
+        (place) => (!wanted() ? null : place.gone.size > 0 ? retirement(place) : { op: 'rekey' }),
+        mayRenew,
       ),
 
     /** What was under way when the connection ended. @param {string} id */

@@ -56,6 +56,7 @@ const timer = (/** @type {number} */ ms, /** @type {() => void} */ then) => {
  * @param {(ms: number) => Promise<unknown>} [outside.wait]
  * @param {import('./runner.js').Runner} [outside.runner]
  * @param {number} [outside.pageSize] items fetched at once
+ * @param {number} [outside.epochMessages] messages after which an epoch of a `combined` chat is full
  * @param {number} [outside.stateDelay] milliseconds after which what changed in the client state is stored
  * @returns {import('./types.js').Client}
  */
@@ -73,6 +74,7 @@ export function createClient({
   runner = createRunner(),
   kdf = (password, parameters) => runner.run('deriveLogin', { password, kdf: parameters }),
   pageSize,
+  epochMessages,
   stateDelay,
 }) {
   /** @type {{phase: import('./types.js').Phase, user: {username: string, displayName: string}|null,
@@ -155,6 +157,7 @@ export function createClient({
     keysSettled: () => account.settled(),
     keyMode,
     pageSize,
+    epochMessages,
   });
   const { chats, messages, outbox, shares } = conversations;
   const live = createLive({

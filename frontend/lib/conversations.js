@@ -38,6 +38,7 @@ import { createWriting } from './writing.js';
  * @param {() => Promise<void>} parts.keysSettled  no change of the own keys is under way any more
  * @param {() => Promise<'server'|'combined'>} parts.keyMode  of new chats, by the server's setting
  * @param {number} [parts.pageSize]
+ * @param {number} [parts.epochMessages]
  */
 export function createConversations({
   api,
@@ -59,6 +60,7 @@ export function createConversations({
   keysSettled,
   keyMode,
   pageSize,
+  epochMessages,
 }) {
   const onStored = () => state.touch();
   const chats = createChats({ api, store, me, now, onChange, onStored });
@@ -85,7 +87,7 @@ export function createConversations({
   const signing = createSigning({ pins, keyring, runner, now, me });
   const requests = createRequests({ api, store, pins, chats, messages, signing, wait });
   const changes = createChanges({ api, pins, chats, signing, requests, locks, me, uuid });
-  const shares = createShares({ pins, chats, messages, changes, wait, me });
+  const shares = createShares({ pins, chats, messages, changes, wait, me, epochMessages });
   const sealing = createSealing({ store, keyring, runner, messages, chats, shares, me });
   const outbox = createOutbox({
     store,

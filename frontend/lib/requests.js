@@ -107,8 +107,9 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
   }
 
   /** Sends it, and finds out what became of it. @param {string} id @param {Request} request
+   * @param {() => boolean} mayRenew  asked before another share is signed for it
    * @returns {Promise<'done'|'again'>} `again`: it can never be taken any more, since something else moved */
-  async function send(id, request) {
+  async function send(id, request, mayRenew) {
     await keep(id, request);
     try {
       const answer = await post(id, request);
@@ -119,12 +120,13 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
       return 'done';
     } catch (error) {
       if (!(error instanceof ChatSecError) || NO_ANSWER.includes(error.code)) throw error;
-      return refused(id, request, error);
+      return refused(id, request, error, mayRenew);
     }
   }
 
-  /** @param {string} id @param {Request} request @param {ChatSecError} error @returns {Promise<'done'|'again'>} */
-  async function refused(id, request, error) {
+  /** @param {string} id @param {Request} request @param {ChatSecError} error @param {() => boolean} mayRenew
+   * @returns {Promise<'done'|'again'>} */
+  async function refused(id, request, error, mayRenew) {
     if (!request.membership) {
       await drop(id); // a share alone binds nobody
       if (CONFLICTS.includes(error.code)) return 'again';
@@ -144,7 +146,8 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
       throw error;
     }
     // The entry is as good as before: only the share can have been overtaken. The record stays whatever comes of it.
-    if (!request.client_share || !['epoch_conflict', 'invalid_share'].includes(error.code)) throw error;
+    const overtaken = request.client_share && ['epoch_conflict', 'invalid_share'].includes(error.code);
+    if (!overtaken || !mayRenew()) throw error;
     return resend(id, { ...request, client_share: await signing.signShare(id, place.epoch + 1, entry) });
   }
 
@@ -185,8 +188,9 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
     return false;
   }
 
-  /** What was under way when its answer was lost comes first. @param {string} id */
-  async function settle(id) {
+  /** What was under way when its answer was lost comes first. @param {string} id @param {() => boolean} [mayRenew] by
+   * default for what the user asked for, not for what this client posts by itself */
+  async function settle(id, mayRenew) {
     const held = await store.get('chats', recordOf(id));
     if (!held) return;
     /** @type {Request} */
@@ -196,7 +200,7 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
       const fate = fateOf(place, await readEntry(request.membership, id));
       if (fate !== 'open') return drop(id);
     } else if (request.client_share) return drop(id); // whether it came or not, the chat as it is now decides
-    await send(id, request);
+    await send(id, request, mayRenew ?? (() => !['retire', 'rekey'].includes(request.kind)));
   }
 
   return {

@@ -10,8 +10,9 @@
 import { servesHead, standing } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
-const MOST_MESSAGES = 100_000; // under one epoch
+export const EPOCH_MESSAGES = 100_000; // under one epoch
 const TRIES = 2;
+const CONFLICTS = ['epoch_conflict', 'membership_conflict'];
 const STEP_MS = 2_000; // for whoever stands before me to do it
 const LONGEST_MS = 60_000;
 
@@ -23,8 +24,9 @@ const LONGEST_MS = 60_000;
  * @param {ReturnType<typeof import('./changes.js').createChanges>} parts.changes
  * @param {(ms: number) => Promise<void>} parts.wait
  * @param {() => string} parts.me
+ * @param {number} [parts.epochMessages] after which an epoch is full
  */
-export function createShares({ pins, chats, messages, changes, wait, me }) {
+export function createShares({ pins, chats, messages, changes, wait, me, epochMessages = EPOCH_MESSAGES }) {
   /** @type {Map<string, number>} "chat cause" → shares posted for it */
   const posted = new Map();
   /** @type {Set<string>} chats whose share is about to be posted */
@@ -53,7 +55,8 @@ export function createShares({ pins, chats, messages, changes, wait, me }) {
     const moved = servesHead({ share, entry: served, head, lineOf });
     if (moved === 'bundle') return `bundle ${[...share.recipients.keys()].map(versionOf).join()}`;
     if (moved) return `${moved} ${head.hash}`;
-    return state.last - opened >= MOST_MESSAGES ? `count ${number}` : null;
+    const full = state.last - opened >= epochMessages && chats.get(id)?.share_due;
+    return full ? `count ${number}` : null;
   }
 
   /** The same, where the server says that a share is due, and why may stand further back than what is held.
@@ -66,18 +69,30 @@ export function createShares({ pins, chats, messages, changes, wait, me }) {
 
   const versionOf = (/** @type {string} */ username) => pins.get(username)?.current?.version ?? 0;
 
+  /** May another share be posted for this cause? Then it is counted. @param {string} id @param {string} cause */
+  function mayPost(id, cause) {
+    const name = `${id} ${cause}`;
+    const times = posted.get(name) ?? 0;
+    if (times < TRIES) posted.set(name, times + 1);
+    return times < TRIES;
+  }
+
   /** Posts for the cause that is seen, if there is one. Throws `share_due` where it was tried often enough.
    * @param {string} id */
-  const post = (id) =>
-    changes.renew(id, () => {
+  async function post(id) {
+    const wanted = () => {
       const cause = causeOf(id);
-      if (!cause) return false;
-      const name = `${id} ${cause}`;
-      const times = posted.get(name) ?? 0;
-      if (times >= TRIES) throw new ChatSecError('share_due', 'a new share was posted, and did not help');
-      posted.set(name, times + 1);
-      return true;
-    });
+      if (cause && !mayPost(id, cause))
+        throw new ChatSecError('share_due', 'a new share was posted, and did not help');
+      return cause !== null;
+    };
+    try {
+      await changes.renew(id, wanted, () => mayPost(id, causeOf(id) ?? ''));
+    } catch (error) {
+      if (!(error instanceof ChatSecError) || !CONFLICTS.includes(error.code)) throw error;
+      throw new ChatSecError('share_due', `the new share was refused: ${error.code}`);
+    }
+  }
 
   /** Which of those who can sign I am; -1 where I cannot. @param {string} id */
   function rankOf(id) {
@@ -132,8 +147,8 @@ export function createShares({ pins, chats, messages, changes, wait, me }) {
       if (!combined) return;
       if (!combined.exact)
         throw new ChatSecError('unavailable', 'where the membership log stands is not known');
-      const own = combined.share && !combined.share.recipients.has(me());
-      if (own) throw blocked('the own new keys are not confirmed yet');
+      if (combined.head?.members.has(me()) && rankOf(id) < 0)
+        throw blocked('the own new keys are not confirmed yet');
       await postFor(id);
     },
 
@@ -167,7 +182,14 @@ export function createShares({ pins, chats, messages, changes, wait, me }) {
     /** The user's tap is no cause that is counted. @param {string} id */
     replace(id) {
       for (const name of [...posted.keys()]) if (name.startsWith(`${id} `)) posted.delete(name);
-      return changes.renew(id, () => true);
+      const epoch = () => messages.stateOf(id)?.epoch?.number;
+      const before = epoch();
+      // What was under way may have opened one by now.
+      return changes.renew(
+        id,
+        () => before === undefined || epoch() === before,
+        () => true,
+      );
     },
     clear() {
       posted.clear();
