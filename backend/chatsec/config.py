@@ -36,7 +36,7 @@ class Settings:
     page_dir: Path  # the built page; none there: the API alone
     mongo_uri: str  # "" = the embedded store
     redis_url: str  # "" = the only worker; joins the workers on one MongoDB
-    chat_key_mode: str  # what the page creates: server or combined
+    chat_key_mode: str  # of the chats that the page makes: combined or server
     registration: str  # open or closed
     bcrypt_rounds: int
     rate_limits: bool
@@ -88,7 +88,7 @@ def from_env(environ: Mapping[str, str], workers: int = 1) -> Settings:
         mongo_uri=mongo_uri,
         redis_url=redis_url,
         chat_key_mode=read(
-            "CHAT_KEY_MODE", "server", _one_of("server", "combined"), "`server` or `combined`"
+            "CHAT_KEY_MODE", "combined", _one_of("combined", "server"), "`combined` or `server`"
         ),
         registration=read("REGISTRATION", "open", _one_of("open", "closed"), "`open` or `closed`"),
         bcrypt_rounds=read("BCRYPT_ROUNDS", "12", _between(4, 16), "a number from 4 to 16"),

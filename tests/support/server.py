@@ -54,6 +54,7 @@ class ServerProcess:
                 "HOST": "127.0.0.1",
                 "BCRYPT_ROUNDS": "4",
                 "RATE_LIMITS": "off",
+                "CHAT_KEY_MODE": "server",  # who wants the page to make `combined` chats says so
             }
             | env
         )
