@@ -53,11 +53,12 @@ export async function forgeEntry(world, by, { signedWith, ...change }) {
 /**
  * A share of the next epoch for these people, each under their current bundle.
  * @param {any} world @param {string} by
- * @param {any} [change] fields to set; `names` of recipients, `serves` an entry, `secret` C, `wrapFor(name, spki, wrapIt)`
+ * @param {any} [change] fields to set; `names` of recipients, `serves` an entry, `secret` C,
+ *   `wrapFor(name, secret, wrapIt)`, `under`: other bundles that it names for them
  */
 export async function forgeShare(world, by, change = {}) {
   const { server, chat, id } = world;
-  const { names, serves, secret = randomBytes(32), signedWith, wrapFor, ...fields } = change;
+  const { names, serves, secret = randomBytes(32), signedWith, wrapFor, under = {}, ...fields } = change;
   const entry = serves ?? chat.log.at(-1);
   const epoch = fields.epoch ?? chat.epochs.at(-1).number + 1;
   const { signer, body } = await commonOf(world, by, signedWith);
@@ -67,7 +68,7 @@ export async function forgeShare(world, by, change = {}) {
     const wrapIt = (c) => wrap(encryption.spki, c, labelOf(id, epoch, 'client'));
     const wrapped = wrapFor ? await wrapFor(name, secret, wrapIt) : await wrapIt(secret);
     wraps[name] = encodeB64u(wrapped);
-    recipients[name] = { keys, wrap: await hash(wrapped) };
+    recipients[name] = { keys: under[name] ?? keys, wrap: await hash(wrapped) };
   }
   const commit = await hash(bytes(`chatsec/share-commit/v1\n${id}\n${epoch}\n`, secret));
   const whole = { ...body, epoch, commit, membership: entry.hash, recipients, excluded: [], ...fields };

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 import { forgeEntry, forgeShare, put } from './forge.js';
 import { anyHash, chatOf, reader, say } from './hostile.js';
-import { newKeys } from './people.js';
+import { newKeys, until } from './people.js';
 import { bend, cameBack, lieTo, toldTo, withMember, without } from './telling.js';
 
 /** An entry and a share that serves it, signed by `by`; told to everybody. Carol and alice must name it. */
@@ -14,6 +14,12 @@ async function putBy(world, by, event, change, more = {}) {
   const share = await forgeShare(world, by, { serves: entry, signedWith: more.signedWith });
   await put(world, { by, ...event }, { entry, share, admit: more.admit, expel: more.expel });
   return [carol, world.alice];
+}
+
+/** Bob has not become an owner by it. */
+function isNoOwner(world, carol) {
+  const { role } = chatOf(carol, world.id).members.find(({ username }) => username === 'bob');
+  assert.equal(role, 'member');
 }
 
 const withoutLast = (entries) => entries.slice(0, -1);
@@ -34,7 +40,7 @@ async function forked(world) {
 
 export const LOG = [
   {
-    lie: 'an entry that the server signed itself',
+    lie: 'an entry under a key that the server made',
     name: 'invalid_membership',
     on: 'chat',
     all: true,
@@ -43,6 +49,26 @@ export const LOG = [
       const members = await withMember(world, 'erin');
       return putBy(world, 'alice', event, { members }, { signedWith: await newKeys(), admit: ['erin'] });
     },
+  },
+  {
+    lie: "an entry under the owner's key, which did not sign it",
+    name: 'invalid_membership',
+    on: 'chat',
+    all: true,
+    async tell(world) {
+      const carol = await reader(world);
+      const { kid } = world.identities.get('alice').keys.find(({ alg }) => alg === 'Ed25519');
+      const members = await withMember(world, 'bob', 'owner');
+      const entry = await forgeEntry(world, 'alice', {
+        op: 'role',
+        members,
+        kid,
+        signedWith: await newKeys(),
+      });
+      await put(world, { kind: 'role', by: 'alice', usernames: ['bob'] }, { entry });
+      return [carol, world.alice];
+    },
+    then: isNoOwner,
   },
   {
     lie: 'a member who is no owner adds somebody, and the server takes it',
@@ -66,8 +92,7 @@ export const LOG = [
       await put(world, { kind: 'role', by: 'bob', usernames: ['bob'] }, { entry });
       return [carol, world.alice];
     },
-    then: (world, carol) =>
-      assert.equal(chatOf(carol, world.id).members.find(({ username }) => username === 'bob').role, 'member'),
+    then: isNoOwner,
   },
   {
     lie: 'a removed member adds themself again, and the server takes it',
@@ -235,5 +260,44 @@ export const LOG = [
     },
     then: (world, carol) =>
       assert.rejects(carol.send(world.id, { body: 'no' }, 'Ed25519'), { code: 'mode_changed' }),
+  },
+  {
+    lie: 'keys of a verified member that the owner confirmed, and that the server made',
+    name: 'identity_reset',
+    on: 'person',
+    async tell(world) {
+      const { server, identities } = world;
+      const carol = await reader(world);
+      await carol.setVerified('dave', true);
+      const { bundle } = await identities.get('dave').renew({ linked: false });
+      await server.renewKeys('dave', bundle);
+      const members = { ...world.chat.log.at(-1).members };
+      members.dave = { ...members.dave, keys: identities.get('dave').hash };
+      const entry = await forgeEntry(world, 'alice', { op: 'keys', members });
+      const share = await forgeShare(world, 'alice', { serves: entry });
+      await put(world, { kind: 'keys', by: 'alice', usernames: ['dave'] }, { entry, share });
+      return [carol, world.bob];
+    },
+    all: true,
+    async then(world, carol) {
+      const sent = () => world.chat.items.length;
+      const before = sent();
+      await carol.send(world.id, { body: 'not to these keys' }, 'Ed25519');
+      await until(() => chatOf(carol, world.id).held?.username === 'dave', 'nothing is sent');
+      await carol.acceptKeys('dave');
+      await until(() => sent() > before, 'sent after the yes');
+      assert.equal(sent(), before + 1);
+    },
+  },
+  {
+    lie: 'a late joiner begins later than with the item that added them',
+    name: 'server_rollback',
+    on: 'chat',
+    async tell(world) {
+      const late = (lie) => (username, honest) => (username === 'dave' ? lie(honest) : honest);
+      world.server.lies.history = late(([, ...rest]) => rest.map((item) => ({ ...item, keepSeq: true })));
+      world.server.lies.chat = late((view) => ({ ...view, first_seq: 6 }));
+      return reader(world, 'dave');
+    },
   },
 ];

@@ -6,7 +6,7 @@ import { craft, flip, reader, say } from './hostile.js';
 import { append } from './items.js';
 import { tell as tellItem } from './events.js';
 import { clientOf, until } from './people.js';
-import { falseBundle, recipientsAsked, toldTo } from './telling.js';
+import { bend, falseBundle, recipientsAsked, toldTo } from './telling.js';
 
 /** A message that the server puts at the end, and tells to everybody. */
 async function placed(world, username, change) {
@@ -188,6 +188,20 @@ export const MESSAGES = [
       }),
   },
   {
+    lie: 'a message whose text decodes to the same, but is written differently',
+    name: 'malformed',
+    on: 'message',
+    tell: (world) =>
+      toldTo(world, {
+        history: (items) =>
+          items.map((item) => {
+            if (item !== nth(items, 4)) return item;
+            const { envelope } = item.body;
+            return { ...item, body: { envelope: { ...envelope, signature: bend(envelope.signature) } } };
+          }),
+      }),
+  },
+  {
     lie: 'the newest items gone, which this browser had',
     name: 'server_rollback',
     on: 'chat',
@@ -264,6 +278,28 @@ export const KEYS = [
     name: 'server_rollback',
     on: 'account',
     tell: (world) => stateTold(world, (state) => ({ ...state, ciphertext: flip(state.ciphertext) })),
+    then: nobodyVerified,
+  },
+  {
+    lie: 'client state older than the key backup knows',
+    name: 'server_rollback',
+    on: 'account',
+    async tell(world) {
+      const first = await reader(world);
+      await first.setVerified('alice', true);
+      const old = structuredClone(world.server.accounts.get('carol').state);
+      await first.setVerified('bob', true);
+      await first.logout();
+      world.clients.splice(world.clients.indexOf(first), 1);
+      const account = world.server.accounts.get('carol');
+      const { version } = account.backup;
+      const second = await entered(world, 'carol 2');
+      await until(() => account.backup.version > version, 'the backup says how far the state is');
+      await second.logout();
+      world.clients.splice(world.clients.indexOf(second), 1);
+      world.server.lies.state = (username, honest) => (username === 'carol' ? old : honest);
+      return entered(world, 'carol 3');
+    },
     then: nobodyVerified,
   },
 ];

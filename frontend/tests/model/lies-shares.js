@@ -84,7 +84,10 @@ export const SHARES = [
     name: 'bad_share',
     on: 'chat',
     all: true,
-    tell: (world) => rekeyed(world, { serves: world.chat.log[0] }),
+    async tell(world) {
+      await world.alice.changeChat(world.id, { kind: 'rename', name: 'the same people' });
+      return rekeyed(world, { serves: world.chat.log[1] });
+    },
   },
   {
     lie: 'a share for a stranger too',
@@ -135,10 +138,7 @@ export const SHARES = [
     all: true,
     async tell(world) {
       const { other } = await falseBundle('alice');
-      const whole = await forgeShare(world, 'bob');
-      const recipients = { ...whole.body.recipients };
-      recipients.alice = { ...recipients.alice, keys: other.hash };
-      return rekeyed(world, { recipients });
+      return rekeyed(world, { under: { alice: other.hash } });
     },
   },
   {
@@ -152,8 +152,7 @@ export const SHARES = [
       const { bundle, backup } = await identities.get('dave').renew();
       await server.renewKeys('dave', bundle, backup);
       await world.alice.changeChat(world.id, { kind: 'rekey' });
-      const { recipients } = (await forgeShare(world, 'bob')).body;
-      return rekeyed(world, { recipients: { ...recipients, dave: { ...recipients.dave, keys: old.hash } } });
+      return rekeyed(world, { under: { dave: old.hash } });
     },
   },
   {
