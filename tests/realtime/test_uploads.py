@@ -81,6 +81,7 @@ def test_the_largest_attachment_takes_no_memory(
 
 def test_one_byte_more_is_refused(server: ServerProcess, alice: User, url: str) -> None:
     """ASVS 5.2.1."""
+
     def more() -> Iterator[bytes]:
         yield from mebibytes(100)
         yield b"x"
