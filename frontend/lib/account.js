@@ -10,6 +10,7 @@ import { withLock } from './api.js';
 import { judgeItems } from './answers.js';
 import { isObject } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
+import { RENEWED } from './keyring.js';
 
 /** Without a network a session is still there. */
 export const UNREACHABLE = ['offline', 'timeout', 'unavailable'];
@@ -82,7 +83,7 @@ export function createAccount({
     const linked =
       person.current && person.trust.get(person.current.hash) === 'linked' && person.warnings.length === 0;
     if (linked && person.pin && person.pin.linked.length > 1) {
-      warn('keys_unavailable', 'your keys were renewed on another device: log in again');
+      warn('keys_unavailable', RENEWED);
     } else warn('identity_reset', 'the server shows keys for your account that you did not make');
   }
 
@@ -196,11 +197,8 @@ export function createAccount({
 
   async function logout() {
     try {
-      await state.flush();
-      await api.endSession();
-    } catch (error) {
-      // Offline or already over: what is stored here goes all the same.
-      if (!(error instanceof ChatSecError)) throw error;
+      await quietly(state.flush());
+      await quietly(api.endSession());
     } finally {
       forget();
       await store.clear();
@@ -263,6 +261,15 @@ export function createAccount({
       deleteAccount,
     },
   };
+}
+
+/** Offline, already over, or refused: what is stored here goes all the same. @param {Promise<unknown>} work */
+async function quietly(work) {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof ChatSecError)) throw error;
+  }
 }
 
 /** @param {any} backup */

@@ -19,7 +19,7 @@ import {
   stateKey,
 } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
-import { keyAad } from './worker.js';
+import { keyAad } from './local.js';
 
 /**
  * @typedef {{alg: string, kid: string, pkcs8: string}} StoredKey
@@ -27,6 +27,8 @@ import { keyAad } from './worker.js';
  * @typedef {{version: number, hash: string}} Own  the bundle whose keys are held; hash "" where the server shows another
  * @typedef {{key: CryptoKey, derive: CryptoKey}} HeldB  B, usable for backups and for client state, readable for neither
  */
+
+export const RENEWED = 'your keys were renewed on another device: log in again';
 
 /** @param {{store: import('./store/port.js').Store}} parts */
 export function createKeyring({ store }) {

@@ -189,12 +189,14 @@ export function createPins({ api, store, onChange, onPin, isLost }) {
     },
     /** @param {string} username */
     load: async (username) => take(await fetchOne(username)),
-    /** The user's yes to the keys as they are now. @param {string} username @param {boolean} [verified] */
+    /** The user's yes to the keys as they are now. @param {string} username @param {boolean} [verified]
+     * @returns {Promise<Pin|null>} the pin before */
     async accept(username, verified = false) {
       // What the user was shown, not what the server might answer by now.
       const person = people.get(username) ?? (await take(await fetchOne(username)));
       await write([acceptedPin(person, verified)]);
       await again(username);
+      return person.pin;
     },
     /** The user's no: compared, and not the same; or no longer sure. @param {string} username */
     async doubt(username) {
@@ -203,18 +205,11 @@ export function createPins({ api, store, onChange, onPin, isLost }) {
       await write([{ ...pin, verified: false }]);
       await again(username);
     },
-    /** Pins that another device of the user moved, or marked. @param {[string, {version: number, keys: string, verified: boolean}][]} moved */
-    async adopt(moved) {
-      const next = await Promise.all(
-        moved.map(async ([username, { version, keys, verified }]) => {
-          const pin = await store.get('pins', username);
-          const linked = pin?.linked.includes(keys) ? pin.linked : [keys];
-          return { username, version, keys, linked, verified };
-        }),
-      );
-      if (next.length === 0) return;
-      await write(next);
-      for (const { username } of next) await again(username);
+    /** Pins as they are to be from now on: another device of the user moved or marked them. @param {Pin[]} moved */
+    async put(moved) {
+      if (moved.length === 0) return;
+      await write(moved);
+      for (const { username } of moved) await again(username);
     },
     clear() {
       people.clear();

@@ -22,6 +22,7 @@ import {
   wrapBackupKey,
 } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
+import { RENEWED } from './keyring.js';
 
 /**
  * @typedef {import('./crypto/backup.js').Secrets} Secrets
@@ -73,8 +74,7 @@ export function createRecovery({ api, backups, keyring, state, runner, kdf }) {
   /** @param {string} username @param {any} stored */
   async function openUnderHeld(username, stored) {
     const secrets = await backups.openUnder(username, stored, keyring.backupKey());
-    if (secrets.keys_version !== keyring.own()?.version)
-      throw new ChatSecError('keys_unavailable', 'the keys were renewed on another device: log in again');
+    if (secrets.keys_version !== keyring.own()?.version) throw new ChatSecError('keys_unavailable', RENEWED);
   }
 
   /**

@@ -9,6 +9,7 @@
 
 import { fit, isCount, openState, sealState, stateNumber, unjudged } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
+import { RENEWED } from './keyring.js';
 import { mergeMemories, sameMemory } from './merge.js';
 
 /**
@@ -107,7 +108,10 @@ export function createState({
     }
     const local = await gather();
     const { contents, clashes } = mergeMemories(local, told, kept);
-    await pins.adopt([...contents.pins].filter(([name, pin]) => isAnother(pin, local.pins.get(name))));
+    const moved = [...contents.pins].filter(([name, pin]) => isAnother(pin, local.pins.get(name)));
+    await pins.put(
+      moved.map(([name, pin]) => ({ username: name, ...pin, linked: tied(pin, local.pins.get(name)) })),
+    );
     const further = [...contents.chats].filter(([id, chat]) => isFurther(chat, local.chats.get(id)));
     await store.write(further.flatMap(([id, chat]) => recordsOf(id, chat, !local.chats.has(id))));
     for (const { chat, name } of clashes) await warnChat(chat, [name]);
@@ -133,8 +137,11 @@ export function createState({
     try {
       return await openState({ username: user, state: stored, key: await keyring.stateKey() });
     } catch (error) {
-      if (error instanceof ChatSecError && error.code !== 'keys_unavailable') return null;
-      throw error;
+      if (!(error instanceof ChatSecError) || error.code === 'keys_unavailable') throw error;
+      const own = pins.get(user);
+      // Renewed elsewhere, B too: the state is not lost, it is the keys here that are old.
+      if (own && !keyring.isOwn(own)) throw new ChatSecError('keys_unavailable', RENEWED);
+      return null;
     }
   }
 
@@ -155,7 +162,7 @@ export function createState({
           throw new ChatSecError('state_conflict', 'other devices store all the time', { n });
         await take(await fetchStored(), 0);
         // A server that has one, and shows none that is of use: what is known here takes its place.
-        if (kept.lost && kept.n < n) await keep({ n });
+        if (kept.lost) await keep({ n });
       }
     } catch (error) {
       dirty = true;
@@ -290,6 +297,10 @@ function numberOf(stored) {
 
 /** @param {import('./crypto/state.js').StatePin} pin @param {import('./merge.js').LocalPin|undefined} local */
 const isAnother = (pin, local) => pin.keys !== local?.keys || pin.verified !== local.verified;
+
+/** What is tied to a pin that comes from elsewhere: what was, if that is the same line.
+ * @param {import('./crypto/state.js').StatePin} pin @param {import('./merge.js').LocalPin|undefined} local */
+const tied = ({ keys }, local) => (local?.linked.includes(keys) ? local.linked : [keys]);
 
 /** @param {import('./crypto/state.js').StateChat} chat @param {import('./crypto/state.js').StateChat|undefined} local */
 const isFurther = (chat, local) => !local || chat.seq > local.seq || chat.log_n > local.log_n;

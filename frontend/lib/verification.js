@@ -54,11 +54,11 @@ export function createVerification({ pins, keyring, state, runner, me }) {
       const { hash } = await currentOf(username);
       if ((shown.get(username) ?? hash) !== hash)
         throw new ChatSecError('keys_conflict', 'they have other keys by now: compare again');
-      await pins.accept(username, true);
+      const before = await pins.accept(username, true);
       try {
         await state.flush();
       } catch (error) {
-        await pins.doubt(username); // what is not stored was not said
+        if (before) await pins.put([before]); // what is not stored was not said
         throw error;
       }
     },

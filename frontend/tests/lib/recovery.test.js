@@ -4,11 +4,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { openBackup, sealBackup, unwrapBackupKey } from '../../lib/crypto/index.js';
+import { memoryStore } from '../../lib/index.js';
 import { KINDS } from '../../lib/store/port.js';
-import { cheapKdf, clientOf, enter, loadAll, settle, until } from '../model/people.js';
+import { runTask } from '../../lib/worker.js';
+import { cheapKdf, clientOf, enter, loadAll, newKeys, settle, until } from '../model/people.js';
 import { ModelServer } from '../model/server.js';
 
 const NEW = 'another long password';
+/** Ready keys: making them is tested elsewhere. */
+const runner = { run: (task, args) => (task === 'generateKeys' ? newKeys() : runTask(task, args)), close() {} };
 const names = (client) => client.getSnapshot().accountWarnings.map(({ name }) => name);
 const bodies = async (client, chat) =>
   (await loadAll(client, chat)).filter(({ kind }) => kind === 'message').map(({ payload }) => payload?.body);
@@ -25,7 +29,7 @@ async function scene(answers = {}) {
   };
   const identity = people.get('alice');
   const [alice, bob] = [
-    await enter(server, identity, 'alice', { fetch: told }),
+    await enter(server, identity, 'alice', { fetch: told, runner }),
     await enter(server, people.get('bob')),
   ];
   const chat = await alice.startChat({ usernames: ['bob'] });
@@ -215,6 +219,29 @@ test('an answer that is lost leaves nobody outside', { timeout: 60_000 }, async 
     close();
   });
 });
+
+test(
+  'a process that dies before it kept its new keys says to log in again',
+  { timeout: 60_000 },
+  async () => {
+    const { server, identity, alice, close } = await scene();
+    const store = memoryStore();
+    const copied = async (kind, id) => ({ kind, id, value: await alice.store.get(kind, id) });
+    const kids = (await alice.store.list('keys')).map(({ kid }) => copied('keys', kid));
+    await store.write(await Promise.all([...kids, copied('meta', 'account'), copied('meta', 'state')]));
+    await alice.changePassword({ password: identity.password, newPassword: NEW, compromised: true });
+    const old = clientOf(server, 'old', { store });
+    assert.equal(await old.restore(), true);
+    await until(() => names(old).length > 0, 'told');
+    await until(() => old.getSnapshot().account.recovery !== null, 'asked everything');
+    assert.deepEqual(names(old), ['keys_unavailable'], 'and not that the server lost anything');
+    await old.logout();
+  await login(old, NEW);
+    assert.deepEqual(names(old), []);
+    old.close();
+    close();
+  },
+);
 
 test('another device stored a backup at the same time: it is read first', { timeout: 60_000 }, async () => {
   const answers = {};

@@ -172,12 +172,20 @@ test('a yes is stored before it counts, and a clean browser knows it', { timeout
 });
 
 test('a yes that cannot be stored does not count', { timeout: 60_000 }, async () => {
-  const { server, alice, close } = await friends();
+  const { server, people, alice, close } = await friends();
   await alice.setVerified('bob', false);
   server.offline.add('alice');
   await assert.rejects(alice.setVerified('bob', true), { code: 'offline' });
   assert.equal((await pinsOf(alice)).bob.verified, false);
   assert.equal(alice.getSnapshot().people.bob.verified, false);
+  server.offline.clear();
+  const { bundle, backup } = await people.get('bob').renew({ linked: false });
+  await server.renewKeys('bob', bundle, backup);
+  await until(() => alice.getSnapshot().people.bob.warnings.includes('identity_reset'), 'reset');
+  await alice.safetyNumber('bob');
+  server.offline.add('alice');
+  await assert.rejects(alice.setVerified('bob', true), { code: 'offline' });
+  assert.deepEqual(alice.getSnapshot().people.bob.warnings, ['identity_reset'], 'nor were the keys accepted');
   close();
 });
 
