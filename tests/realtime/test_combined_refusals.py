@@ -181,6 +181,21 @@ def test_an_older_bundle_that_leads_to_the_current_one_is_taken(stage: Stage) ->
     assert (reader.texts(), reader.warnings) == (["hello"], set())
 
 
+def test_numbers_may_be_written_in_any_way_and_unknown_fields_ignored(stage: Stage) -> None:
+    alice, bob = stage.people["alice"], stage.people["bob"]
+    chat = alice.create_combined("bob")
+    signer = alice.signer(chat)
+    entry = signer.entry("rename", signer.members, name="x", n=2.0, v=1.0, more={"of": "it"})
+    assert answered(alice, f"/chats/{chat}/events", signer.rename_body("x") | {"membership": entry})[0] == 200
+    signer.look()
+    share = signer.sign("share", json.loads(p.un64u((made := signer.share())["protected"])), epoch=2.0)
+    body = {"kind": "rekey", "client_share": share | {"wraps": made["wraps"]}}
+    assert answered(alice, f"/chats/{chat}/events", body)[0] == 200
+    alice.send(chat, "hello")
+    reader = bob.reader(chat)
+    assert (reader.texts(), reader.warnings) == (["hello"], set())
+
+
 def test_who_has_no_keys_is_named(stage: Stage) -> None:
     alice = stage.people["alice"]
     plain = {"username": "frank", "password": "a long and plain passphrase"}

@@ -14,9 +14,9 @@ export const isUuid = (value) => typeof value === 'string' && UUID.test(value);
 /** @param {unknown} value @returns {value is string} */
 export const isUsername = (value) => typeof value === 'string' && USERNAME.test(value);
 
-/** RFC 3339, UTC, milliseconds, `Z`, and a day that exists. @param {unknown} value @returns {value is string} */
+/** RFC 3339, UTC, milliseconds, `Z`, and a day that exists, of the year 1 at least. @param {unknown} value @returns {value is string} */
 export function isTime(value) {
-  if (typeof value !== 'string' || !TIME.test(value)) return false;
+  if (typeof value !== 'string' || !TIME.test(value) || value < '0001') return false;
   const ms = Date.parse(value);
   return !Number.isNaN(ms) && new Date(ms).toISOString() === value;
 }
