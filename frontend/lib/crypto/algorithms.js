@@ -7,7 +7,7 @@
 // used with `weak_key`.
 
 import { ChatSecError } from '../errors.js';
-import { encodeB64u, randomBytes } from './bytes.js';
+import { encodeB64u, hash, randomBytes } from './bytes.js';
 import * as dsa from './dsa.js';
 import * as ed25519 from './ed25519.js';
 import * as rsa from './rsa.js';
@@ -229,11 +229,25 @@ export const importPrivate = (alg, pkcs8) => readingKey(async () => anyAlgorithm
 /** The SPKI of a private key. @param {string} alg @param {Uint8Array} pkcs8 @returns {Promise<Bytes>} */
 export const publicOf = (alg, pkcs8) => readingKey(async () => anyAlgorithm(alg).publicOf(pkcs8));
 
+// Keys that passed, the oldest forgotten first: bundles are judged at every log-in and page, and their keys are the same.
+const PASSED_KEYS = 1024;
+/** @type {Set<string>} */
+const passedKeys = new Set();
+
 /**
  * Key policy of protocol §2. Throws `malformed_key`, `weak_key`, `unsupported_algorithm`.
  * @param {string} alg @param {Uint8Array} spki
  */
-export const judgeKey = (alg, spki) => readingKey(async () => anyAlgorithm(alg).judge(bounded(spki)));
+export async function judgeKey(alg, spki) {
+  const name = `${alg} ${await hash(spki)}`;
+  if (passedKeys.has(name)) return;
+  await readingKey(async () => anyAlgorithm(alg).judge(bounded(spki)));
+  passedKeys.add(name);
+  for (const oldest of passedKeys) {
+    if (passedKeys.size <= PASSED_KEYS) break;
+    passedKeys.delete(oldest);
+  }
+}
 
 /** @param {string} alg @param {PrivateKey} key @param {Uint8Array} data @returns {Promise<Bytes>} */
 export async function sign(alg, key, data) {
