@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from chatsec.bootstrap import Services, build
+from chatsec.config import from_env
 from chatsec.domain.models import Appended, NewEvent, NewMessage
+from chatsec.domain.ports import Storage
 from chatsec.errors import ChatSecError
 from chatsec.storage.mongo.transfer import MongoSource
 from tests.contract.adapters import MongoAdapter
@@ -22,6 +25,7 @@ from tests.contract.test_mongo_faults import NO_MAJORITY, READS, STEPPED_DOWN, W
 from tests.contract.test_mongo_interleaving import Arena, MongoRace, once
 from tests.contract.test_mongo_reads import LISTS, Counting
 from tests.contract.world import World, new_id
+from tests.support.direct import DirectOffload
 from tests.support.mongo import Address, breakable, failing
 
 PEOPLE = ("alice", "bob", "carol", "dave")
@@ -221,6 +225,15 @@ def codes_of(at: Signers, event: NewEvent) -> list[str | None]:
         return [error.code]
 
 
+def services(storage: Storage, folder: Path) -> Services:
+    """As bootstrap builds them, but each append is made by whoever asks for it."""
+    settings = from_env({"DATA_DIR": str(folder), "BCRYPT_ROUNDS": "4", "RATE_LIMITS": "off"})
+    built = build(settings, DirectOffload(), async_mode="threading", storage=storage)
+    committer = built.committer
+    committer._rouse = lambda: committer._commit(committer._take())  # type: ignore[method-assign]
+    return built.services
+
+
 Do = Callable[[Signers], NewEvent]
 EVENTS: dict[str, Do] = {
     "a creation": lambda at: at.creation(new_id(2), "alice", ["bob"], name="ü"),
@@ -281,6 +294,35 @@ def test_a_change_that_was_refused_and_is_there_is_told_when_it_comes_again(
     assert set(placed.members) == at.members(event.chat)
     assert at.place(again).duplicate
     assert at.everything(event.chat) == kept
+
+
+def test_others_are_told_when_the_same_request_comes_again(
+    mongo: MongoAdapter, at: Signers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the service, which knows what was taken before it asks the log."""
+    chats = services(at.storage, tmp_path).chats
+    told: list[int] = []
+    monkeypatch.setattr(chats._publisher, "event", lambda placed, views: told.append(placed.seq))
+    share = at.change(CHAT, "rekey", "alice").share
+    request = {"protected": share.protected, "signature": share.signature, "wraps": dict(share.wraps)}
+
+    def ask() -> str | None:
+        try:
+            chats.change(NewEvent(CHAT, "rekey", "alice"), None, request)
+        except ChatSecError as error:
+            return error.code
+        return None
+
+    for commands in range(1, 40):  # until the insert is among those that are done
+        mongo.wire.lost, mongo.wire.lose = "insert", 1
+        with mongo.wire.failing(commands):
+            assert ask() == "unavailable"
+        mongo.wire.lose = 0
+        if at.storage.chats.taken(CHAT, None, 2)[1]:
+            break
+    assert told == [] and len(at.items(CHAT)) == 2
+    assert [ask(), ask()] == [None, None]
+    assert told == [2] and len(at.items(CHAT)) == 2
 
 
 @pytest.mark.parametrize("name", EVENTS)

@@ -29,6 +29,7 @@ from chatsec.domain.models import (
     Head,
     Json,
     NewChat,
+    NewEpoch,
     NewEvent,
 )
 from chatsec.domain.ports import Offload, Publisher, Storage
@@ -131,15 +132,16 @@ class ChatService:
         if asked.event.entry is None:
             raise invalid("membership", "missing")
         head = self._storage.chats.head(chat)
+        made = NewChat(name, "combined", crypto.b64u_decode(asked.event.entry.hash))
         if self._requests.is_taken(asked.event):
+            self._answer_taken(replace(asked.event, chat_data=made))
             return self.get(by, chat), False
         self._require_next(None, asked.event)
         if head is not None:
             raise ChatSecError("id_conflict")
         event = self._requests.judge(asked)
-        request = crypto.b64u_decode(asked.event.entry.hash)
-        placed = self._append_combined(replace(event, chat_data=NewChat(name, "combined", request)))
-        new = placed is not None and not placed.duplicate
+        placed = self._append_combined(replace(event, chat_data=made))
+        new = not placed.duplicate
         if new:
             self._take_out_ended(usernames)
         return self.get(by, chat), new
@@ -179,6 +181,7 @@ class ChatService:
         try:
             asked = self._requests.claim(event, membership, client_share)
             if self._requests.is_taken(asked.event):
+                self._answer_taken(asked.event)
                 return
             self._require_next(head, asked.event)
             event = self._requests.judge(asked)
@@ -264,15 +267,15 @@ class ChatService:
             if without := [name for name in named if name not in with_keys]:
                 raise ChatSecError("member_without_keys", usernames=without)
 
-    def _append_combined(self, event: NewEvent) -> Appended | None:
-        """Judged before any key is made for it, then in the log; None if the same request was faster. S_e is wrapped for
-        the share's recipients, again if a bundle moved while it was: then the judge says so, if the share is wrong by it."""
+    def _append_combined(self, event: NewEvent) -> Appended:
+        """Judged before any key is made for it, then in the log. S_e is wrapped for the share's recipients, again if a
+        bundle moved while it was: then the judge says so, if the share is wrong by it."""
         with self._turns.setdefault(event.chat, threading.Lock()):
             try:
                 self._take(event, self._judge(event))
             except ChatSecError:
                 if self._requests.is_taken(event):
-                    return None
+                    return self._answer_taken(event)
                 raise
             if event.share is None:
                 return self._commit(event)
@@ -282,6 +285,10 @@ class ChatService:
                     return self._commit(replace(event, epoch=opened))
                 self._judge(event)
         raise ChatSecError("unavailable", "the chat changes too fast")
+
+    def _answer_taken(self, event: NewEvent) -> Appended:
+        """By the log, which knows whether others were told. With no wraps it could not be placed, were it there no more."""
+        return self._commit(replace(event, epoch=NewEpoch(event.share.epoch, {}) if event.share else None))
 
     def _take(self, event: NewEvent, head: Head | None) -> None:
         """What is due, or shuts somebody out, is never too often."""
