@@ -10,7 +10,7 @@ import fc from 'fast-check';
 
 import { history, play } from './histories.js';
 
-const RUNS = Number(process.env.CHATSEC_MODEL_RUNS ?? 60);
+const RUNS = Number(process.env.CHATSEC_MODEL_RUNS ?? 40);
 const SEED = process.env.CHATSEC_MODEL_SEED && Number(process.env.CHATSEC_MODEL_SEED);
 const AT_ONCE = 4; // histories in one process: while one waits another goes on
 

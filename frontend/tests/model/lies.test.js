@@ -13,7 +13,7 @@ import { enter, settle } from './people.js';
 import { ModelServer } from './server.js';
 import { noAlarm } from './truth.js';
 
-const RUNS = Number(process.env.CHATSEC_MODEL_RUNS ?? 60);
+const RUNS = Number(process.env.CHATSEC_MODEL_RUNS ?? 40);
 const AT_ONCE = 4; // in one process: while one waits another goes on
 
 /** Each makes of an honest list of items a false one; `at` and `to` are places in it behind the first item. */
