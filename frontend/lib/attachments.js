@@ -27,7 +27,7 @@ import { ChatSecError } from './errors.js';
 import { upload as send } from './upload.js';
 
 /**
- * @typedef {import('./crypto/stream.js').Attachment} Attachment
+ * @typedef {import('./crypto/attachment.js').Attachment} Attachment
  * @typedef {{done: number, of: number}} Amount in bytes
  * @typedef {{onProgress?: (amount: Amount) => void, signal?: AbortSignal}} Options
  */

@@ -18,6 +18,7 @@ export {
   wrap,
   WRAPPING,
 } from './algorithms.js';
+export { ATTACHMENT_KEY_BYTES, isAttachment, NONCE_BYTES } from './attachment.js';
 export { newBackupKey, openBackup, sealBackup, unwrapBackupKey, wrapBackupKey } from './backup.js';
 export {
   continues,
@@ -79,17 +80,7 @@ export {
 export { pad, paddedLength, unpad } from './padding.js';
 export { newRecoveryCode, readRecoveryCode, recoverySecrets, showRecoveryCode } from './recovery.js';
 export { fit, MAX_STATE, openState, sealState, stateKey, stateNumber, unjudged } from './state.js';
-export {
-  ATTACHMENT_KEY_BYTES,
-  isAttachment,
-  NONCE_BYTES,
-  openStream,
-  SEGMENT,
-  sealedSize,
-  sealStream,
-  segmentCount,
-  segmentIv,
-} from './stream.js';
+export { openStream, SEGMENT, sealedSize, sealStream, segmentCount, segmentIv } from './stream.js';
 export { fingerprint, qrText, readQr, safetyNumber } from './safety.js';
 export {
   judgeShare,

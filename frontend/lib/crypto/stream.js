@@ -4,21 +4,16 @@
 // not open in its place (`undecryptable`): moved, dropped, repeated, cut short or changed. Holds one segment at a time.
 
 import { ChatSecError } from '../errors.js';
-import { isB64u, isCount, isObject } from './bytes.js';
-import { isHash, isUuid } from './forms.js';
-import { aesGcmDecrypt, aesGcmEncrypt, IV_BYTES, KEY_BYTES, TAG_BYTES } from './symmetric.js';
+import { NONCE_BYTES } from './attachment.js';
+import { aesGcmDecrypt, aesGcmEncrypt, IV_BYTES, TAG_BYTES } from './symmetric.js';
 
 /**
  * @typedef {import('./bytes.js').Bytes} Bytes
- * @typedef {{id: string, key: string, nonce: string, name: string, mime: string, size: number, sha256: string}} Attachment
- *   as a payload carries it: `size` in bytes of the plaintext, `sha256` of the ciphertext; key, nonce, sha256 in b64u
  * @typedef {{key: import('./symmetric.js').AesKey, nonce: Uint8Array, size: number, segment?: number}} Stream
  *   `nonce`: 7 bytes; a key is used for one stream only
  */
 
 export const SEGMENT = 1024 * 1024; // bytes of plaintext
-export const NONCE_BYTES = 7;
-export const ATTACHMENT_KEY_BYTES = KEY_BYTES;
 const NO_AAD = new Uint8Array(0);
 
 /** How many segments: a last full one is the last, an empty file is one empty one.
@@ -94,17 +89,4 @@ async function* segmentsOf(parts, size, segment) {
     }
   }
   if (taken < most) throw new ChatSecError('bad_attachment', 'shorter than its size says');
-}
-
-/** Of the form that a payload may carry. @param {unknown} value @returns {value is Attachment} */
-export function isAttachment(value) {
-  return (
-    isObject(value) &&
-    isUuid(value.id) &&
-    isB64u(value.key, ATTACHMENT_KEY_BYTES) &&
-    isB64u(value.nonce, NONCE_BYTES) &&
-    [value.name, value.mime].every((text) => typeof text === 'string') &&
-    isCount(value.size) &&
-    isHash(value.sha256)
-  );
 }

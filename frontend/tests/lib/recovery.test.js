@@ -12,7 +12,10 @@ import { ModelServer } from '../model/server.js';
 
 const NEW = 'another long password';
 /** Ready keys: making them is tested elsewhere. */
-const runner = { run: (task, args) => (task === 'generateKeys' ? newKeys() : runTask(task, args)), close() {} };
+const runner = {
+  run: (task, args) => (task === 'generateKeys' ? newKeys() : runTask(task, args)),
+  close() {},
+};
 const names = (client) => client.getSnapshot().accountWarnings.map(({ name }) => name);
 const bodies = async (client, chat) =>
   (await loadAll(client, chat)).filter(({ kind }) => kind === 'message').map(({ payload }) => payload?.body);
@@ -236,7 +239,7 @@ test(
     await until(() => old.getSnapshot().account.recovery !== null, 'asked everything');
     assert.deepEqual(names(old), ['keys_unavailable'], 'and not that the server lost anything');
     await old.logout();
-  await login(old, NEW);
+    await login(old, NEW);
     assert.deepEqual(names(old), []);
     old.close();
     close();
