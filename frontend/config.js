@@ -10,4 +10,10 @@ export const API_URL = (process.env.NEXT_PUBLIC_API_URL ?? '').replace(/\/+$/, '
 export const SOCKET_URL = (process.env.NEXT_PUBLIC_SOCKET_URL ?? '').replace(/\/+$/, '');
 
 /** Every path of the page. The open chat's id lives in the fragment of `chat`. */
-export const PATHS = Object.freeze({ home: '/', login: '/login', register: '/register', chat: '/chat' });
+export const PATHS = Object.freeze({
+  home: '/',
+  login: '/login',
+  register: '/register',
+  recover: '/recover',
+  chat: '/chat',
+});

@@ -32,6 +32,14 @@ const config = {
   poweredByHeader: false,
   generateBuildId: sourcesHash,
   experimental: { sri: { algorithm: 'sha256' } },
+  // One style sheet, in the HTML: those of parts that are fetched later would come after them, and be seen to.
+  webpack(webpackConfig, { isServer }) {
+    if (!isServer) {
+      const { cacheGroups } = webpackConfig.optimization.splitChunks;
+      cacheGroups.styles = { name: 'styles', type: 'css/mini-extract', chunks: 'all', enforce: true };
+    }
+    return webpackConfig;
+  },
 };
 
 export default config;

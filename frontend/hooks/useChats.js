@@ -14,6 +14,7 @@ export function useChat(id) {
 }
 
 export function useChatActions() {
-  const { startChat, leaveChat, eraseChat, acceptServerMade, typing } = getClient();
-  return { startChat, leaveChat, eraseChat, acceptServerMade, typing };
+  const { startChat, leaveChat, eraseChat, changeChat, confirmKeys, replaceShare, acceptServerMade } =
+    getClient();
+  return { startChat, leaveChat, eraseChat, changeChat, confirmKeys, replaceShare, acceptServerMade };
 }

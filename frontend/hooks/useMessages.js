@@ -41,8 +41,8 @@ export function useMessages(chatId) {
 }
 
 export function useMessageActions() {
-  const { send, retry, discard, loadOlder, markRead } = getClient();
-  return { send, retry, discard, loadOlder, markRead };
+  const { send, retry, discard, loadOlder, markRead, editMessage, deleteMessage, react } = getClient();
+  return { send, retry, discard, loadOlder, markRead, editMessage, deleteMessage, react };
 }
 
 /**

@@ -26,6 +26,6 @@ export function useDirectory(connected) {
 }
 
 export function usePeopleActions() {
-  const { findPeople, setStatus, acceptKeys } = getClient();
-  return { findPeople, setStatus, acceptKeys };
+  const { findPeople, setStatus, acceptKeys, safetyNumber, setVerified } = getClient();
+  return { findPeople, setStatus, acceptKeys, safetyNumber, setVerified };
 }

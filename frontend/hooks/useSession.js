@@ -11,12 +11,20 @@ import { useSnapshot } from './useSnapshot.js';
 export function useSession() {
   const phase = useSnapshot((snapshot) => snapshot.phase);
   const user = useSnapshot((snapshot) => snapshot.user);
+  const account = useSnapshot((snapshot) => snapshot.account);
   const accountWarnings = useSnapshot((snapshot) => snapshot.accountWarnings);
   const state = useSyncExternalStore(onResumed, resumed, () => null);
   useEffect(() => {
     void resume();
   }, []);
-  return { phase, user, accountWarnings, ready: state?.done ?? false, failure: state?.failure ?? null };
+  return {
+    phase,
+    user,
+    account,
+    accountWarnings,
+    ready: state?.done ?? false,
+    failure: state?.failure ?? null,
+  };
 }
 
 /** The actions alone, for forms. */
@@ -26,18 +34,23 @@ export function useAccount() {
 }
 
 /**
- * Logs out and reloads, so that no plaintext stays in this page's memory either. Caches and storage beside the
- * library's own are not used by the page, and emptied all the same.
+ * Reloads elsewhere, so that no plaintext stays in this page's memory. Storage beside the library's own is not used by
+ * the page, and emptied all the same.
  * @param {string} next  where to go
  */
+export function leavePage(next) {
+  localStorage.clear();
+  sessionStorage.clear();
+  window.location.replace(next);
+}
+
+/** Logs out, and leaves the page. @param {string} next  where to go */
 export function useLogout(next) {
   return useCallback(async () => {
     try {
       await getClient().logout();
     } finally {
-      localStorage.clear();
-      sessionStorage.clear();
-      window.location.replace(next);
+      leavePage(next);
     }
   }, [next]);
 }

@@ -9,17 +9,20 @@ import { Button } from '../ui/button.js';
 import { Notice } from '../ui/notice.js';
 import { Splash } from '../ui/splash.js';
 
-/** @param {{want: 'in'|'out'|'any', children?: React.ReactNode}} props */
-export function Gate({ want, children }) {
+/**
+ * @param {{want: 'in'|'out'|'any', stay?: boolean, children?: React.ReactNode}} props  stay: a form has something to
+ *   tell after its own log-in
+ */
+export function Gate({ want, stay = false, children }) {
   const router = useRouter();
   const { phase, ready, failure } = useSession();
   const { retry } = useAccount();
   const inside = phase === 'ready';
   const outside = ready && (phase === 'signed_out' || phase === 'starting');
   useEffect(() => {
-    if (inside && want !== 'in') router.replace(PATHS.chat);
+    if (inside && want !== 'in' && !stay) router.replace(PATHS.chat);
     if (outside && want !== 'out') router.replace(PATHS.login);
-  }, [inside, outside, want, router]);
+  }, [inside, outside, want, stay, router]);
 
   if (failure && !inside && want !== 'out') {
     return (
@@ -31,6 +34,6 @@ export function Gate({ want, children }) {
     );
   }
   // A form stays mounted while its own log-in is under way.
-  const shown = want === 'in' ? inside : want === 'out' && (ready || failure !== null) && !inside;
+  const shown = want === 'in' ? inside : want === 'out' && (ready || failure !== null) && (stay || !inside);
   return shown ? children : <Splash />;
 }

@@ -41,8 +41,9 @@ function LoginCard() {
   }
 
   const other = { question: 'New here?', href: PATHS.register, label: 'Create account' };
+  const aside = { href: PATHS.recover, label: 'Forgot password?' };
   return (
-    <AccountCard title="Welcome back" lead="Log in to read and write." other={other}>
+    <AccountCard title="Welcome back" lead="Log in to read and write." other={other} aside={aside}>
       <form className={styles.form} method="post" noValidate onSubmit={submit}>
         <Field
           label="Username"

@@ -7,8 +7,11 @@ import styles from './account.module.css';
 
 const LEVELS = ['', 'Fair. 15 characters or more are better.', 'Good.', 'Strong.'];
 
-/** @param {{value: string, onChange: (value: string) => void, username: string, error?: string, readOnly: boolean}} props */
-export function NewPassword({ value, onChange, username, error, readOnly }) {
+/**
+ * @param {{value: string, onChange: (value: string) => void, username: string, error?: string, readOnly: boolean,
+ *   label?: string}} props
+ */
+export function NewPassword({ value, onChange, username, error, readOnly, label = 'Password' }) {
   const [judged, setJudged] = useState({ value: '', level: 0, words: '' });
   useEffect(() => {
     if (value.length < 8) return undefined;
@@ -39,7 +42,7 @@ export function NewPassword({ value, onChange, username, error, readOnly }) {
   );
   return (
     <Field
-      label="Password"
+      label={label}
       name="password"
       type="password"
       autoComplete="new-password"

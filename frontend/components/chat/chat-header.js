@@ -1,19 +1,12 @@
 'use client';
 /** Whom one writes to, whether they are there, and in plain words who made the key. */
+import { VerifiedMark } from '../security/verified-mark.js';
 import { Avatar } from '../ui/avatar.js';
 import { IconButton } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
+import { MODES } from './modes.js';
 import { displayNameOf, membersWords, otherOf, shownStatus, statusWords, typingWords } from './people.js';
 import styles from './conversation.module.css';
-
-/** docs/protocol.md §1: a `server` chat is never called end-to-end encrypted. */
-const MODES = {
-  server: {
-    words: 'Server-made key',
-    hint: 'The server made the key of this chat, handed it to the members and forgot it.',
-  },
-  combined: { words: 'End-to-end encrypted', hint: 'Only the members hold the key of this chat.' },
-};
 
 /**
  * @param {{chat: import('../../lib/types.js').ChatView, people: Record<string, import('../../lib/types.js').PersonView>,
@@ -33,11 +26,12 @@ export function ChatHeader({ chat, people, me, onDetails }) {
       <div className={styles.words}>
         <h1 className={styles.title}>
           {chat.title}
-          {other ? <span> @{other.username}</span> : null}
+          {other ? <VerifiedMark verified={people[other.username]?.verified} /> : null}
+          {other ? <span className={styles.handle}> @{other.username}</span> : null}
         </h1>
         <div className={styles.second}>
           <span className={styles.mode} title={mode.hint}>
-            <Icon name="key" size="small" />
+            <Icon name={mode.icon} size="small" />
             {mode.words}
           </span>
           <span className={`${styles.presence} ${typing ? styles.typing : ''}`}>

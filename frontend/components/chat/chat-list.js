@@ -1,6 +1,7 @@
 'use client';
 /** The user's chats, newest activity first. Each row is one link; its name carries the unread count in words. */
 import { usePeople } from '../../hooks/usePeople.js';
+import { VerifiedMark } from '../security/verified-mark.js';
 import { Avatar } from '../ui/avatar.js';
 import { Icon } from '../ui/icon.js';
 import { displayNameOf, membersWords, otherOf, shownStatus, statusWords, typingWords } from './people.js';
@@ -19,7 +20,11 @@ function ChatRow({ chat, current, me }) {
     <a className={styles.row} href={`#${chat.id}`} aria-current={current ? 'page' : undefined}>
       <Avatar name={chat.title} seed={other?.username ?? chat.id} status={status} size="large" />
       <span className={styles.words}>
-        <span className={styles.title}>{chat.title}</span>
+        <span className={styles.title} data-unverified={chat.unverified}>
+          {chat.title}
+          {chat.unverified ? <span className="sr">, not verified yet</span> : null}
+          {other ? <VerifiedMark verified={people[other.username]?.verified} /> : null}
+        </span>
         <span className={`${styles.second} ${typing ? styles.typing : ''}`}>{typing || second}</span>
       </span>
       {chat.warnings.length > 0 ? (

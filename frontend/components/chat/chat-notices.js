@@ -1,55 +1,69 @@
 'use client';
-/** What should be known before reading or writing here: no connection, warnings about the chat, someone's new keys. */
+/** What should be known before reading or writing here: no connection, and everything that `noticesOf` tells. */
+import { useAction } from '../../hooks/useAction.js';
+import { useChatActions } from '../../hooks/useChats.js';
 import { usePeopleActions } from '../../hooks/usePeople.js';
-import { failureWords } from '../../hooks/words.js';
 import { Button } from '../ui/button.js';
 import { Notice } from '../ui/notice.js';
-import { displayNameOf } from './people.js';
+import { noticesOf } from './notices.js';
 import styles from './conversation.module.css';
 
-/** @typedef {import('../../lib/types.js').PersonView} PersonView */
-
-/** Members whose keys were replaced and not yet accepted. @param {import('../../lib/types.js').ChatView} chat @param {Record<string, PersonView>} people */
-function resetMembers(chat, people) {
-  return chat.members.filter(({ username }) => people[username]?.warnings?.includes('identity_reset'));
-}
+/** @typedef {import('../../lib/types.js').ChatView} ChatView */
 
 /**
- * @param {{chat: import('../../lib/types.js').ChatView, view: import('../../lib/types.js').OpenView|undefined,
- *   people: Record<string, PersonView>, offline: boolean}} props
+ * @param {{chat: ChatView, view: import('../../lib/types.js').OpenView|undefined,
+ *   people: Record<string, import('../../lib/types.js').PersonView>, me: string, offline: boolean,
+ *   onMembers: () => void, onVerify: (username: string) => void, onNewChat: (usernames: string[]) => void,
+ *   onAgain: () => void}} props
  */
-export function ChatNotices({ chat, view, people, offline }) {
+export function ChatNotices({ chat, view, people, me, offline, onMembers, onVerify, onNewChat, onAgain }) {
   const { acceptKeys } = usePeopleActions();
-  const waiting = view?.items.some((item) => item.kind === 'message' && item.state === 'queued');
+  const { confirmKeys, replaceShare } = useChatActions();
+  const { busy, problem, run } = useAction();
+  const waits = view?.items.some((item) => item.kind === 'message' && item.state === 'queued') ?? false;
+
+  /** @param {import('./notices.js').Action} action */
+  function act({ act: what, username = '' }) {
+    if (what === 'members') onMembers();
+    else if (what === 'verify') onVerify(username);
+    else if (what === 'again') onAgain();
+    else if (what === 'new') {
+      onNewChat(chat.members.map((member) => member.username).filter((name) => name !== me));
+    } else {
+      const work = {
+        accept: () => acceptKeys(username),
+        confirm: () => confirmKeys(chat.id, username),
+        replace: () => replaceShare(chat.id),
+      };
+      void run(what, work[what]);
+    }
+  }
+
   return (
     <div className={styles.notices}>
       {offline ? (
         <Notice tone="info" icon="clock">
-          {waiting
+          {waits
             ? 'No connection. What you wrote is sent when it is back.'
             : 'No connection. You can go on writing.'}
         </Notice>
       ) : null}
-      {chat.warnings.map((name) => (
-        <Notice key={name} tone="danger" icon="warning" title={failureWords(name).title}>
-          {failureWords(name).explain}
-        </Notice>
-      ))}
-      {resetMembers(chat, people).map(({ username }) => (
+      {noticesOf(chat, people, me, waits).map((notice) => (
         <Notice
-          key={username}
-          tone="warning"
-          icon="key"
-          title={`${displayNameOf(people, chat, username)} (@${username}) has new keys`}
-          action={
-            <Button small onClick={() => void acceptKeys(username)}>
-              Accept keys
+          key={notice.key}
+          tone={notice.tone}
+          icon={notice.icon}
+          title={notice.title}
+          action={notice.actions.map((action) => (
+            <Button key={action.label} small disabled={busy !== ''} onClick={() => act(action)}>
+              {action.label}
             </Button>
-          }
+          ))}
         >
-          They started over, or someone pretends to be them. Ask them another way before you accept.
+          {notice.text}
         </Notice>
       ))}
+      {problem ? <Notice tone="danger">{problem}</Notice> : null}
     </div>
   );
 }

@@ -1,14 +1,17 @@
 'use client';
 /** Writing: Enter sends, Shift+Enter breaks the line; on touch Enter breaks and the button sends. Never while an input method composes. */
-import { useEffect, useRef, useState } from 'react';
-import { useMessageActions, useTyping } from '../../hooks/useMessages.js';
-import { ALGORITHMS, errorWords } from '../../hooks/words.js';
+import { useEffect, useRef } from 'react';
+import { MOST } from '../../hooks/trays.js';
+import { useTyping } from '../../hooks/useMessages.js';
 import { Icon } from '../ui/icon.js';
 import { Notice } from '../ui/notice.js';
+import { AttachButton } from './attach-button.js';
+import { FileChips, TargetBar } from './composer-bars.js';
 import { Consent } from './consent.js';
+import { useDraft } from './drafts.js';
+import { SignWith } from './sign-with.js';
+import { useSending } from './use-sending.js';
 import styles from './composer.module.css';
-
-const DEFAULT_ALG = 'RSA-PSS-SHA256';
 
 function isTouch() {
   return window.matchMedia('(pointer: coarse)').matches;
@@ -21,89 +24,83 @@ function fit(field) {
   field.style.height = `${field.scrollHeight}px`;
 }
 
-/** @param {{value: string, onChange: (alg: string) => void}} props */
-function SignWith({ value, onChange }) {
-  return (
-    <select
-      className={styles.alg}
-      aria-label="Sign with"
-      title="Sign with"
-      value={value}
-      onChange={(event) => onChange(event.target.value)}
-    >
-      {ALGORITHMS.map(({ id, label, legacy }) => (
-        <option key={id} value={id}>
-          {legacy && !/legacy/i.test(label) ? `${label} (legacy)` : label}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-/** @param {{chat: import('../../lib/types.js').ChatView, memory: import('./messenger.js').ChatMemory}} props */
-export function Composer({ chat, memory }) {
-  const { send, markRead } = useMessageActions();
+/**
+ * @param {{chat: import('../../lib/types.js').ChatView, memory: import('./messenger.js').ChatMemory, targetName: string,
+ *   lastOwn: import('../../lib/types.js').MessageItem|null}} props
+ *   targetName: of who wrote what is answered; lastOwn: what ↑ in the empty field edits
+ */
+export function Composer({ chat, memory, targetName, lastOwn }) {
+  const { drafts, trays } = memory;
   const typing = useTyping(chat.id);
-  const [text, setText] = useState(memory.get(chat.id)?.text ?? '');
-  const [alg, setAlg] = useState(memory.get(chat.id)?.alg ?? DEFAULT_ALG);
-  const [asked, setAsked] = useState(false);
-  const [problem, setProblem] = useState(/** @type {string|null} */ (null));
+  const draft = useDraft(drafts, chat.id);
+  const { sendNow, tray, asked, problem, setProblem } = useSending(chat, memory);
   const field = useRef(/** @type {HTMLTextAreaElement|null} */ (null));
+  const fileInput = useRef(/** @type {HTMLInputElement|null} */ (null));
+  const { target } = draft;
+  const editing = target?.kind === 'edit';
+  const text = editing ? draft.edit : draft.text;
+  const body = text.trim();
+  const ready = (body !== '' || (!editing && tray.pieces.length > 0)) && !tray.uploading;
+  const endTarget = () => drafts.aim(chat.id, null);
 
   useEffect(() => {
-    memory.set(chat.id, { text, alg });
     if (field.current) fit(field.current);
-  }, [memory, chat.id, text, alg]);
+  }, [text]);
 
   useEffect(() => {
-    if (!isTouch()) field.current?.focus();
-    return () => typing(false);
-  }, [typing]);
+    if (!isTouch() || target) field.current?.focus();
+  }, [target]);
+  useEffect(() => () => typing(false), [typing]);
 
-  async function sendNow() {
-    const body = text.trim();
-    if (!body) return;
-    if (chat.needsConsent && !asked) {
-      setAsked(true);
-      return;
-    }
-    setText('');
-    setProblem(null);
-    setAsked(false);
+  function submit() {
+    if (!ready) return;
     typing(false);
     field.current?.focus();
-    try {
-      // Who answers has read: told first, since an own message ends what is unread.
-      if (chat.unread > 0) await markRead(chat.id).catch(() => undefined);
-      await send(chat.id, { body }, alg);
-    } catch (error) {
-      setText((now) => now || body);
-      if (error.code === 'consent_needed') setAsked(true);
-      else setProblem(errorWords(error));
-    }
+    if (editing && body === target.item.payload?.body) endTarget();
+    else void sendNow(body);
+  }
+
+  /** @param {File[]} files */
+  function take(files) {
+    if (files.length === 0 || editing || tray.uploading) return;
+    if (!trays.add(chat.id, files)) setProblem(`At most ${MOST} files go with one message.`);
   }
 
   /** @param {React.KeyboardEvent<HTMLTextAreaElement>} event */
   function onKeyDown(event) {
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing || isTouch()) return;
-    event.preventDefault();
-    void sendNow();
+    if (event.nativeEvent.isComposing) return;
+    if (event.key === 'Enter' && !event.shiftKey && !isTouch()) {
+      event.preventDefault();
+      submit();
+    } else if (event.key === 'Escape' && target) {
+      event.preventDefault();
+      endTarget();
+    } else if (event.key === 'ArrowUp' && text === '' && !target && lastOwn) {
+      event.preventDefault();
+      drafts.aim(chat.id, { kind: 'edit', item: lastOwn });
+    } else if (event.key.toLowerCase() === 'u' && (event.ctrlKey || event.metaKey) && !event.shiftKey) {
+      event.preventDefault();
+      if (!editing && !tray.uploading) fileInput.current?.click();
+    }
   }
 
   return (
     <div className={styles.area}>
       {chat.needsConsent ? (
-        <Consent chat={chat} urgent={asked} onAccepted={() => (asked ? sendNow() : field.current?.focus())} />
+        <Consent chat={chat} urgent={asked} onAccepted={() => (asked ? submit() : field.current?.focus())} />
       ) : null}
       {problem ? <Notice tone="danger">{problem}</Notice> : null}
+      {target ? <TargetBar target={target} name={targetName} onClose={endTarget} /> : null}
+      {editing ? null : <FileChips chatId={chat.id} trays={trays} tray={tray} />}
       <form
         className={styles.composer}
         aria-label="Compose"
         onSubmit={(event) => {
           event.preventDefault();
-          void sendNow();
+          submit();
         }}
       >
+        <AttachButton disabled={editing || tray.uploading} onFiles={take} inputRef={fileInput} />
         <textarea
           ref={field}
           className={styles.field}
@@ -112,15 +109,27 @@ export function Composer({ chat, memory }) {
           rows={1}
           dir="auto"
           value={text}
+          readOnly={tray.uploading}
           onChange={(event) => {
-            setText(event.target.value);
+            drafts.set(chat.id, { [editing ? 'edit' : 'text']: event.target.value });
             typing(event.target.value.trim() !== '');
           }}
           onBlur={() => typing(false)}
           onKeyDown={onKeyDown}
+          onPaste={(event) => {
+            const files = [...event.clipboardData.files];
+            if (files.length > 0) event.preventDefault();
+            take(files);
+          }}
         />
-        <SignWith value={alg} onChange={setAlg} />
-        <button type="submit" className={styles.send} aria-label="Send" title="Send" disabled={!text.trim()}>
+        <SignWith value={draft.alg} onChange={(alg) => drafts.set(chat.id, { alg })} />
+        <button
+          type="submit"
+          className={styles.send}
+          aria-label={editing ? 'Save' : 'Send'}
+          title={editing ? 'Save' : 'Send'}
+          disabled={!ready}
+        >
           <Icon name="send" />
         </button>
       </form>

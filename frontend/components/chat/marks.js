@@ -35,13 +35,29 @@ export function DeliveryMark({ state }) {
   );
 }
 
-/** @param {{alg: string, valid: boolean|null}} props  valid: null while nobody but the author has judged it */
-export function SignatureMark({ alg, valid }) {
+/**
+ * @param {{alg: string, valid: boolean|null, verified?: boolean}} props  valid: null while nobody but the author has
+ *   judged it; verified: the user has compared safety numbers with the author
+ */
+export function SignatureMark({ alg, valid, verified = false }) {
   const label = algorithmLabel(alg);
-  const words = valid === false ? 'Not accepted' : valid ? 'Signature valid' : 'Signed';
+  const sure = valid === true && verified;
+  const words =
+    valid === false
+      ? 'Not accepted'
+      : sure
+        ? 'Signature valid, person verified'
+        : valid
+          ? 'Signature valid'
+          : 'Signed';
   return (
-    <span className={styles.signature} data-valid={valid ?? undefined} title={`${words}, ${label}`}>
-      <Icon name={valid === false ? 'broken' : 'shield'} size="small" />
+    <span
+      className={styles.signature}
+      data-valid={valid ?? undefined}
+      data-verified={sure}
+      title={`${words}, ${label}`}
+    >
+      <Icon name={valid === false ? 'broken' : sure ? 'verified' : 'shield'} size="small" />
       <span className="sr">{words}, </span>
       {label}
     </span>

@@ -1,5 +1,5 @@
 'use client';
-/** The user's own row: name, the status others see, and the way out. */
+/** The user's own row: name, the status others see, the settings, and the way out. */
 import { useState } from 'react';
 import { PATHS } from '../../config.js';
 import { usePeople, usePeopleActions } from '../../hooks/usePeople.js';
@@ -9,8 +9,8 @@ import { IconButton } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import styles from './sidebar.module.css';
 
-/** @param {{user: {username: string, displayName: string}}} props */
-export function Me({ user }) {
+/** @param {{user: {username: string, displayName: string}, onAccount: () => void}} props */
+export function Me({ user, onAccount }) {
   const logout = useLogout(PATHS.login);
   const { setStatus } = usePeopleActions();
   const told = usePeople()[user.username]?.status;
@@ -37,6 +37,9 @@ export function Me({ user }) {
         <option value="away">Away</option>
         <option value="invisible">Invisible</option>
       </select>
+      <IconButton label="Account" onClick={onAccount}>
+        <Icon name="account" />
+      </IconButton>
       <IconButton label="Log out" onClick={() => void logout()}>
         <Icon name="exit" />
       </IconButton>

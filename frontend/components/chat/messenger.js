@@ -1,6 +1,7 @@
 'use client';
 /** The app itself: list and chat side by side, one of the two below 600 px. The open chat's id is the URL's fragment. */
 import { useEffect, useState } from 'react';
+import { makeTrays } from '../../hooks/useAttachments.js';
 import { useChats } from '../../hooks/useChats.js';
 import { useConnection } from '../../hooks/useConnection.js';
 import { useFragment } from '../../hooks/useFragment.js';
@@ -9,6 +10,7 @@ import { Button } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { Empty } from '../ui/notice.js';
 import { Conversation } from './conversation.js';
+import { createDrafts } from './drafts.js';
 import { NewChat } from './new-chat.js';
 import { Sidebar } from './sidebar.js';
 import styles from './messenger.module.css';
@@ -27,14 +29,16 @@ function useTitle(chats) {
 }
 
 /**
- * What one chat remembers while the page lives: the text begun and the algorithm chosen. In memory only.
- * @typedef {Map<string, {text?: string, alg?: string}>} ChatMemory
+ * What the chats remember while one user is here: what is begun and which files wait. In memory only.
+ * @typedef {{drafts: import('./drafts.js').Drafts, trays: import('../../hooks/trays.js').Trays}} ChatMemory
  */
 
 export function Messenger() {
   const chats = useChats();
   const openId = useFragment();
-  const [memory] = useState(/** @returns {ChatMemory} */ () => new Map());
+  const [memory] = useState(
+    /** @returns {ChatMemory} */ () => ({ drafts: createDrafts(), trays: makeTrays() }),
+  );
   /** null: closed; else the usernames chosen beforehand. */
   const [choosing, setChoosing] = useState(/** @type {string[]|null} */ (null));
   useDirectory(useConnection() === 'online');
@@ -46,7 +50,7 @@ export function Messenger() {
     <div className={styles.shell} data-open={openId ? 'chat' : 'list'}>
       <Sidebar chats={chats} openId={openId} onNewChat={start} onOpen={openChat} />
       {chat ? (
-        <Conversation key={chat.id} chat={chat} memory={memory} />
+        <Conversation key={chat.id} chat={chat} memory={memory} onNewChat={start} />
       ) : (
         <main className={styles.nothing}>
           {openId ? (

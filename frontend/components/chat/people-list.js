@@ -1,6 +1,7 @@
 'use client';
 /** Who is there: online first, then away, then the others. A row leads to the chat with that person, or to a new one. */
 import { usePeople } from '../../hooks/usePeople.js';
+import { VerifiedMark } from '../security/verified-mark.js';
 import { Avatar } from '../ui/avatar.js';
 import { clockTime, dayKey, dayWords } from '../ui/time.js';
 import { otherOf, shownStatus, statusWords } from './people.js';
@@ -71,7 +72,10 @@ export function PeopleList({ me, chats, onOpen, onNewChat }) {
                   status={shownStatus(person.status)}
                 />
                 <span className={styles.words}>
-                  <span className={styles.title}>{person.displayName}</span>
+                  <span className={styles.title}>
+                    {person.displayName}
+                    <VerifiedMark verified={person.verified} />
+                  </span>
                   <span className={styles.second}>
                     @{person.username} · {presenceWords(person)}
                   </span>

@@ -1,5 +1,7 @@
 'use client';
 /** The list pane: the user's own row, their chats, and the people who are there. */
+import { useState } from 'react';
+import { AccountDialog } from '../account/lazy-account-dialog.js';
 import { Button } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { Notice } from '../ui/notice.js';
@@ -10,24 +12,82 @@ import { Me } from './me.js';
 import { PeopleList } from './people-list.js';
 import styles from './sidebar.module.css';
 
+/** @typedef {import('../account/account-dialog.js').View} View */
+
+/** What helps against a warning about the account. @type {Record<string, {label: string, view: View}>} */
+const REMEDIES = {
+  identity_reset: { label: 'Change password', view: 'compromised' },
+};
+
+/** @param {{warnings: import('../../lib/types.js').AccountWarning[], onAccount: (view: View) => void}} props */
+function Warnings({ warnings, onAccount }) {
+  return warnings.map(({ name, detail }) => {
+    const remedy = Object.hasOwn(REMEDIES, name) ? REMEDIES[name] : null;
+    return (
+      <div className={styles.warning} key={name}>
+        <Notice
+          tone="danger"
+          icon="warning"
+          title={failureWords(name).title}
+          action={
+            remedy ? (
+              <Button small onClick={() => onAccount(remedy.view)}>
+                {remedy.label}
+              </Button>
+            ) : null
+          }
+        >
+          {failureWords(name).explain || detail}
+        </Notice>
+      </div>
+    );
+  });
+}
+
+/** The calm reminder until there is a recovery code; "Later" holds until the page is loaded again. @param {{onSave: () => void}} props */
+function RecoveryBanner({ onSave }) {
+  const [later, setLater] = useState(false);
+  if (later) return null;
+  return (
+    <div className={styles.warning}>
+      <Notice
+        tone="info"
+        icon="key"
+        live={false}
+        label="Recovery code"
+        action={
+          <>
+            <Button small onClick={onSave}>
+              Save recovery code
+            </Button>
+            <Button small kind="quiet" onClick={() => setLater(true)}>
+              Later
+            </Button>
+          </>
+        }
+      >
+        Without a recovery code, a forgotten password means that your messages are lost.
+      </Notice>
+    </div>
+  );
+}
+
 /**
  * @param {{chats: import('../../lib/types.js').ChatView[], openId: string,
  *   onNewChat: (usernames?: string[]) => void, onOpen: (id: string) => void}} props
  */
 export function Sidebar({ chats, openId, onNewChat, onOpen }) {
-  const { user, accountWarnings } = useSession();
+  const { user, account, accountWarnings } = useSession();
+  const [settings, setSettings] = useState(/** @type {{view: View|null}|null} */ (null));
   if (!user) return null;
   return (
     <nav className={styles.sidebar} aria-label="Chats">
-      <Me user={user} />
+      <Me user={user} onAccount={() => setSettings({ view: null })} />
       <div className={styles.scroll}>
-        {accountWarnings.map(({ name, detail }) => (
-          <div className={styles.warning} key={name}>
-            <Notice tone="danger" icon="warning" title={failureWords(name).title}>
-              {failureWords(name).explain || detail}
-            </Notice>
-          </div>
-        ))}
+        <Warnings warnings={accountWarnings} onAccount={(view) => setSettings({ view })} />
+        {account.recovery === false ? (
+          <RecoveryBanner onSave={() => setSettings({ view: 'recovery' })} />
+        ) : null}
         <div className={styles.heading}>
           <h1>Chats</h1>
           <Button kind="primary" small onClick={() => onNewChat()}>
@@ -37,6 +97,7 @@ export function Sidebar({ chats, openId, onNewChat, onOpen }) {
         <ChatList chats={chats} openId={openId} me={user.username} />
         <PeopleList me={user.username} chats={chats} onOpen={onOpen} onNewChat={onNewChat} />
       </div>
+      {settings ? <AccountDialog start={settings.view} onClose={() => setSettings(null)} /> : null}
     </nav>
   );
 }

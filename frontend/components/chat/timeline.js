@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { useMessageActions, useReadMark } from '../../hooks/useMessages.js';
 import { Icon } from '../ui/icon.js';
 import { EventLine } from './event-line.js';
+import { onMessageKey } from './message-keys.js';
 import { Message } from './message.js';
 import { displayNameOf, otherOf } from './people.js';
 import { daysOf, firstUnread } from './rows.js';
@@ -38,8 +39,10 @@ function Announcer({ view, opened, chat, people }) {
   );
 }
 
-/** @param {{row: import('./rows.js').Row, chat: ChatView, people: People, me: string}} props */
-function Line({ row, chat, people, me }) {
+/** @typedef {(deed: import('./message-actions.js').Deed, item: import('../../lib/types.js').MessageItem) => void} OnDeed */
+
+/** @param {{row: import('./rows.js').Row, chat: ChatView, people: People, me: string, onDeed: OnDeed}} props */
+function Line({ row, chat, people, me, onDeed }) {
   if (row.type === 'new') {
     return (
       <li className={styles.new} data-divider>
@@ -48,20 +51,38 @@ function Line({ row, chat, people, me }) {
     );
   }
   if (row.type === 'event') return <EventLine item={row.item} chat={chat} people={people} me={me} />;
+  const { from, warnings } = row.item;
+  const verified = people[from]?.verified === true && !warnings.includes('unconfirmed_key');
   return (
     <Message
       chatId={chat.id}
       item={row.item}
+      me={me}
+      verified={verified}
+      frozen={chat.removed === true}
+      onDeed={onDeed}
       first={row.first}
       last={row.last}
       direct={otherOf(chat, me) !== null}
-      name={displayNameOf(people, chat, row.item.from)}
+      name={displayNameOf(people, chat, from)}
     />
   );
 }
 
-/** @param {{chat: ChatView, view: OpenView|undefined, opened: boolean, people: People, me: string}} props */
-export function Timeline({ chat, view, opened, people, me }) {
+/** What stands where nobody has written yet: who is in it, in which mode, and where safety numbers are. @param {ChatView} chat */
+function emptyWords(chat) {
+  if (chat.removed) return 'Nothing was written here.';
+  if (chat.keyMode === 'server') {
+    return 'Nobody has written yet. What you write is encrypted here and signed by you.';
+  }
+  return `Nobody has written yet. Only the ${chat.members.length} members can read what is written here; “Members” has the safety numbers.`;
+}
+
+/**
+ * @param {{chat: ChatView, view: OpenView|undefined, opened: boolean, people: People, me: string, onDeed: OnDeed}} props
+ *   onDeed: keeps its reference, or every message is drawn again
+ */
+export function Timeline({ chat, view, opened, people, me, onDeed }) {
   const { loadOlder } = useMessageActions();
   const newFrom = useNewFrom(view, opened, chat.unread);
   const days = daysOf(view?.items ?? [], newFrom);
@@ -82,6 +103,7 @@ export function Timeline({ chat, view, opened, people, me }) {
         aria-busy={loading}
         tabIndex={0}
         onScroll={onScroll}
+        onKeyDown={onMessageKey}
       >
         {loading ? (
           <p className={styles.pill}>
@@ -95,18 +117,12 @@ export function Timeline({ chat, view, opened, people, me }) {
             </p>
             <ol>
               {day.rows.map((row) => (
-                <Line key={row.key} row={row} chat={chat} people={people} me={me} />
+                <Line key={row.key} row={row} chat={chat} people={people} me={me} onDeed={onDeed} />
               ))}
             </ol>
           </section>
         ))}
-        {empty ? (
-          <p className={styles.empty}>
-            {chat.removed
-              ? 'Nothing was written here.'
-              : 'Nobody has written yet. What you write is encrypted here and signed by you.'}
-          </p>
-        ) : null}
+        {empty ? <p className={styles.empty}>{emptyWords(chat)}</p> : null}
       </div>
       {atBottom ? null : (
         <button type="button" className={styles.down} aria-label="Jump to the newest" onClick={toBottom}>

@@ -17,7 +17,7 @@ export function Button({
   return <button {...rest} type={type} className={classes.filter(Boolean).join(' ')} />;
 }
 
-/** @param {{label: string} & React.ButtonHTMLAttributes<HTMLButtonElement>} props */
+/** @param {{label: string} & React.ButtonHTMLAttributes<HTMLButtonElement> & {ref?: React.Ref<HTMLButtonElement>}} props */
 export function IconButton({ label, className = '', ...rest }) {
   return (
     <button

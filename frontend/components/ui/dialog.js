@@ -5,8 +5,12 @@ import { IconButton } from './button.js';
 import { Icon } from './icon.js';
 import styles from './dialog.module.css';
 
-/** Mount it to open it; the parent unmounts it in `onClose`. @param {{title: string, onClose: () => void, children: React.ReactNode}} props */
-export function Dialog({ title, onClose, children }) {
+/**
+ * Mount it to open it; the parent unmounts it in `onClose`.
+ * @param {{title: string, onClose: () => void, onBack?: () => void, size?: 'normal'|'large', children: React.ReactNode}} props
+ *   onBack: there is a step before this one
+ */
+export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
   const id = useId();
   const ref = useRef(/** @type {HTMLDialogElement|null} */ (null));
   useEffect(() => {
@@ -19,6 +23,7 @@ export function Dialog({ title, onClose, children }) {
     <dialog
       ref={ref}
       className={styles.dialog}
+      data-size={size}
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault();
@@ -30,6 +35,11 @@ export function Dialog({ title, onClose, children }) {
     >
       <div className={styles.inside}>
         <header className={styles.header}>
+          {onBack ? (
+            <IconButton label="Back" className={styles.back} onClick={onBack}>
+              <Icon name="back" />
+            </IconButton>
+          ) : null}
           <h2 id={id}>{title}</h2>
           <IconButton label="Close" onClick={onClose}>
             <Icon name="close" />

@@ -1,0 +1,57 @@
+'use client';
+/** The chat's name in the members dialog, and for an owner the form that changes it. */
+import { useState } from 'react';
+import { Button } from '../ui/button.js';
+import { Field } from '../ui/field.js';
+import styles from './chat-details.module.css';
+
+/**
+ * @param {{chat: import('../../lib/types.js').ChatView, mayRename: boolean, busy: boolean,
+ *   onRename: (name: string) => Promise<boolean>}} props  onRename: whether it went well
+ */
+export function ChatName({ chat, mayRename, busy, onRename }) {
+  const [name, setName] = useState(/** @type {string|null} */ (null));
+  if (name === null) {
+    return (
+      <div className={styles.name}>
+        <strong dir="auto">{chat.title}</strong>
+        {mayRename ? (
+          <Button small onClick={() => setName(chat.name ?? '')}>
+            Rename
+          </Button>
+        ) : null}
+      </div>
+    );
+  }
+  const wanted = name.trim();
+  return (
+    <form
+      className={styles.rename}
+      onSubmit={async (event) => {
+        event.preventDefault();
+        if (await onRename(wanted)) setName(null);
+      }}
+    >
+      <Field
+        label="Chat name"
+        maxLength={100}
+        autoFocus
+        value={name}
+        onChange={(event) => setName(event.target.value)}
+      />
+      <div className={styles.actions}>
+        <Button
+          small
+          kind="primary"
+          type="submit"
+          disabled={busy || wanted === '' || wanted === (chat.name ?? '')}
+        >
+          Save name
+        </Button>
+        <Button small onClick={() => setName(null)}>
+          Cancel
+        </Button>
+      </div>
+    </form>
+  );
+}
