@@ -63,6 +63,15 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def combined_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server on which the page makes end-to-end encrypted chats; a module that wants it names it `server`."""
+    with ServerProcess(tmp_path_factory.mktemp("combined"), CHAT_KEY_MODE="combined") as process:
+        yield process
+    log = process.log()
+    assert "Traceback" not in log and "fault in" not in log, log[-4000:]
+
+
 @pytest.fixture
 def visit(chromium: Browser, server: ServerProcess) -> Iterator[Callable[..., Visitor]]:
     """Makes clean browsers at the server's origin; afterwards no console error or CSP violation may have shown."""

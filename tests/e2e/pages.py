@@ -82,6 +82,7 @@ class Visitor:
         dialog = self.page.get_by_role("dialog", name="New chat")
         for username in usernames:
             dialog.get_by_label("Find people").fill(username)
+            expect(dialog.get_by_role("list", name="Found people")).to_have_attribute("aria-busy", "false")
             dialog.get_by_role("checkbox", name=username, exact=True).check()
         if name:
             dialog.get_by_label("Chat name").fill(name)
