@@ -65,11 +65,11 @@ def parse_object(data: bytes, lone: str = "refuse") -> dict[str, Any]:
     """A JSON object of strict text. `lone="replace"` reads a lone surrogate as U+FFFD (payloads)."""
     try:
         value = json.loads(decode_text(data), parse_constant=_refuse, parse_float=_finite)
+        if not isinstance(value, dict):
+            raise Failure("malformed", "not an object")
+        clean: dict[str, Any] = _surrogates(value, lone)
     except (ValueError, RecursionError) as error:
-        raise Failure("malformed", "not JSON") from error
-    if not isinstance(value, dict):
-        raise Failure("malformed", "not an object")
-    clean: dict[str, Any] = _surrogates(value, lone)
+        raise Failure("malformed", "not JSON, or too deep") from error
     return clean
 
 
