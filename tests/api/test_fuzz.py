@@ -19,7 +19,7 @@ import requests
 
 from chatsec.errors import CODES
 from tests.support import protocol as p
-from tests.support.client import Json, RawSocket, User
+from tests.support.client import Json, RawSocket, Signer, User
 from tests.support.server import ServerProcess
 
 SECONDS = 20  # within which an answer must come
@@ -267,14 +267,7 @@ def good_bodies(user: User, chat: str) -> dict[tuple[str, str], Json]:
     first = p.make_bundle("newcomer", p.pool(3))
     return {
         ("PATCH", "/me"): {"display_name": "Mallory"},
-        ("POST", "/chats"): {
-            "id": str(uuid.uuid4()),
-            "members": ["alice"],
-            "name": "Team",
-            "key_mode": "server",
-            "membership": None,
-            "client_share": None,
-        },
+        ("POST", "/chats"): Signer(user).create_body("alice", name="Team"),
         ("POST", "/me/keys"): {"bundle": bundle, "key_backup": backup, "state": state, "password": wrong},
         ("PUT", "/me/state"): {"state": state},
         ("POST", "/auth/login"): {"username": "mallory", "password": wrong, "refresh_in": "cookie"},
