@@ -8,7 +8,7 @@
 
 import { withLock } from './api.js';
 import { judgeItems } from './answers.js';
-import { isObject } from './crypto/index.js';
+import { isObject, newRecoveryCode, showRecoveryCode } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 import { RENEWED } from './keyring.js';
 
@@ -250,7 +250,7 @@ export function createAccount({
     lookForRecovery,
     entries: { restore, register, login, recover, logout },
     changes: {
-      newRecoveryCode: recovery.newCode,
+      newRecoveryCode: () => showRecoveryCode(newRecoveryCode()),
       saveRecoveryCode,
       changePassword,
       sessions,

@@ -10,7 +10,8 @@ import { judgeChat } from './answers.js';
 import { withLock } from './api.js';
 import { confirmed, nextEntry } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
-import { WITH_SHARE } from './requests.js';
+import { createRequests, WITH_SHARE } from './requests.js';
+import { createSigning } from './signing.js';
 
 const TRIES = 4; // of one change, each after something else was seen to have moved
 const LOST_ANSWER_TRIES = 3;
@@ -24,15 +25,34 @@ const LOST_ANSWER_TRIES = 3;
 /**
  * @param {object} parts
  * @param {import('./api.js').Api} parts.api
+ * @param {import('./store/port.js').Store} parts.store
  * @param {ReturnType<typeof import('./pins.js').createPins>} parts.pins
+ * @param {ReturnType<typeof import('./keyring.js').createKeyring>} parts.keyring
+ * @param {import('./runner.js').Runner} parts.runner
  * @param {ReturnType<typeof import('./chats.js').createChats>} parts.chats
- * @param {ReturnType<typeof import('./signing.js').createSigning>} parts.signing
- * @param {ReturnType<typeof import('./requests.js').createRequests>} parts.requests
+ * @param {import('./messages.js').Messages} parts.messages
  * @param {LockManager|undefined} parts.locks
+ * @param {() => number} parts.now
+ * @param {(ms: number) => Promise<void>} parts.wait
  * @param {() => string} parts.me
  * @param {() => string} parts.uuid
  */
-export function createChanges({ api, pins, chats, signing, requests, locks, me, uuid }) {
+export function createChanges({
+  api,
+  store,
+  pins,
+  keyring,
+  runner,
+  chats,
+  messages,
+  locks,
+  now,
+  wait,
+  me,
+  uuid,
+}) {
+  const signing = createSigning({ pins, keyring, runner, now, me });
+  const requests = createRequests({ api, store, pins, chats, messages, signing, wait });
   /** @type {Map<string, Promise<unknown>>} */
   const turns = new Map();
   const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
@@ -222,7 +242,5 @@ export function createChanges({ api, pins, chats, signing, requests, locks, me, 
 
     /** What was under way when the connection ended. @param {string} id */
     resume: (id) => alone(id, () => requests.settle(id)),
-    underway: requests.underway,
-    clear: () => turns.clear(),
   };
 }

@@ -7,21 +7,19 @@
 import { createAccount, UNREACHABLE } from './account.js';
 import { judgeItems, judgeUser } from './answers.js';
 import { createApi } from './api.js';
-import { createAttachments } from './attachments.js';
 import { createBackups } from './backups.js';
 import { createConversations } from './conversations.js';
 import { ChatSecError } from './errors.js';
 import { createKeyring } from './keyring.js';
+import { late } from './late.js';
 import { createLive } from './live.js';
 import { createPins } from './pins.js';
 import { createPresence } from './presence.js';
-import { createRecovery } from './recovery.js';
 import { createRunner } from './runner.js';
 import { createSnapshots } from './snapshot.js';
 import { createSocket } from './socket.js';
 import { createState } from './state.js';
 import { guardStore } from './store/guard.js';
-import { createVerification } from './verification.js';
 
 /** What passes by itself, and is not the user's concern. */
 const TRANSIENT = [...UNREACHABLE, 'rate_limited', 'unauthorized', 'token_expired', 'not_found'];
@@ -122,9 +120,19 @@ export function createClient({
     onChange: () => snapshots.changed(),
     delay: stateDelay,
   });
-  const recovery = createRecovery({ api, backups, keyring, state, runner, kdf });
-  const verification = createVerification({ pins, keyring, state, runner, me });
-  const attachments = createAttachments({ api, apiUrl, fetch: (...args) => fetch(...args) });
+  const { use: recovery } = late(async () => {
+    const { createRecovery } = await import('./recovery.js');
+    return createRecovery({ api, backups, keyring, state, runner, kdf });
+  });
+  const verifying = late(async () => {
+    const { createVerification } = await import('./verification.js');
+    return createVerification({ pins, keyring, state, runner, me });
+  });
+  const verification = verifying.use;
+  const { use: attachments } = late(async () => {
+    const { createAttachments } = await import('./attachments.js');
+    return createAttachments({ api, apiUrl, fetch: (...args) => fetch(...args) });
+  });
   const presence = createPresence({ after: timer, onChange: () => snapshots.changed() });
   const socket = createSocket({
     io,
@@ -166,7 +174,7 @@ export function createClient({
     messages,
     outbox,
     shares,
-    changes: conversations.changes,
+    resume: conversations.resume,
     presence,
     reloadKeys,
     watch,
@@ -279,7 +287,8 @@ export function createClient({
     socket.close();
     store.closed = true;
     directory = false;
-    for (const part of [conversations, presence, pins, state, verification]) part.clear();
+    for (const part of [conversations, presence, pins, state]) part.clear();
+    verifying.forget();
     api.forget();
     keyring.forget();
     session = { phase: 'signed_out', ...nobody() };

@@ -3,7 +3,6 @@
  * and leaving chats, and writing in them. Refuses whatever needs a session before there is one (`unauthorized`).
  */
 
-import { createChanges } from './changes.js';
 import { createChats } from './chats.js';
 import { createEpochs } from './epochs.js';
 import { ChatSecError } from './errors.js';
@@ -11,10 +10,9 @@ import { createMaterial } from './material.js';
 import { createMembership } from './membership.js';
 import { createMessages } from './messages.js';
 import { createOutbox } from './outbox.js';
-import { createRequests } from './requests.js';
+import { late } from './late.js';
 import { createSealing } from './sealing.js';
 import { createShares } from './shares.js';
-import { createSigning } from './signing.js';
 import { createWriting } from './writing.js';
 
 /**
@@ -84,9 +82,11 @@ export function createConversations({
     },
     pageSize,
   });
-  const signing = createSigning({ pins, keyring, runner, now, me });
-  const requests = createRequests({ api, store, pins, chats, messages, signing, wait });
-  const changes = createChanges({ api, pins, chats, signing, requests, locks, me, uuid });
+  const making = late(async () => {
+    const { createChanges } = await import('./changes.js');
+    return createChanges({ api, store, pins, keyring, runner, chats, messages, locks, now, wait, me, uuid });
+  });
+  const changes = making.use;
   const shares = createShares({ pins, chats, messages, changes, wait, me, epochMessages });
   const sealing = createSealing({ store, keyring, runner, messages, chats, shares, me });
   const outbox = createOutbox({
@@ -144,8 +144,12 @@ export function createConversations({
     messages,
     outbox,
     shares,
-    changes,
 
+    /** What was under way when the last connection ended goes on. */
+    async resume() {
+      for (const { chat } of combined())
+        if (await store.get('chats', `${chat.id} change`)) background(changes.resume(chat.id));
+    },
     /** The own keys are new: whoever renews them posts the shares that are due (protocol §2). */
     renewed: () =>
       forEach(async (id) => {
@@ -165,7 +169,8 @@ export function createConversations({
       await forEach((id) => changes.leave(id));
     },
     clear() {
-      for (const part of [outbox, messages, membership, chats, changes, shares]) part.clear();
+      for (const part of [outbox, messages, membership, chats, shares]) part.clear();
+      making.forget();
     },
 
     entries: {

@@ -22,7 +22,7 @@ function check(fits, name) {
  * @param {import('./messages.js').Messages} parts.messages
  * @param {ReturnType<typeof import('./outbox.js').createOutbox>} parts.outbox
  * @param {ReturnType<typeof import('./shares.js').createShares>} parts.shares
- * @param {ReturnType<typeof import('./changes.js').createChanges>} parts.changes
+ * @param {() => Promise<void>} parts.resume  what was under way when the last connection ended
  * @param {ReturnType<typeof import('./presence.js').createPresence>} parts.presence
  * @param {(username: string) => Promise<void>} parts.reloadKeys
  * @param {() => Promise<void>} parts.watch  asks for presence again
@@ -35,7 +35,7 @@ export function createLive({
   messages,
   outbox,
   shares,
-  changes,
+  resume,
   presence,
   reloadKeys,
   watch,
@@ -140,7 +140,7 @@ export function createLive({
           first ??= error;
         }
       }
-      for (const chat of await changes.underway()) background(changes.resume(chat));
+      await resume();
       await outbox.reconnected();
       if (first) throw first;
     },

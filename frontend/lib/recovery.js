@@ -208,8 +208,6 @@ export function createRecovery({ api, backups, keyring, state, runner, kdf }) {
   }
 
   return {
-    newCode: () => showRecoveryCode(newRecoveryCode()),
-
     /** Stores a way in by that code beside the password; read back and opened before this resolves.
      * @param {{username: string, code: string, password: string}} parts */
     async saveCode({ username, code, password }) {

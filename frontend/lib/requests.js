@@ -207,12 +207,5 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
     look,
     send,
     settle,
-    /** @returns {Promise<string[]>} chats with something under way */
-    async underway() {
-      const held = await Promise.all(
-        chats.all().map(async ({ chat: { id } }) => ((await store.get('chats', recordOf(id))) ? id : null)),
-      );
-      return held.filter((id) => id !== null);
-    },
   };
 }

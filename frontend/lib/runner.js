@@ -4,13 +4,19 @@
  */
 
 import { ChatSecError } from './errors.js';
-import { runTask } from './worker.js';
 
 /** @typedef {{run: (task: string, args?: any) => Promise<any>, close: () => void}} Runner */
 
+/** Where there are no workers, which no browser lacks: the bundler must not put all of it into the page a second time.
+ * @type {Runner['run']} */
+async function runInline(task, args) {
+  const { runTask } = await import(/* webpackIgnore: true */ './worker.js');
+  return runTask(task, args);
+}
+
 /** @returns {Runner} the worker starts at the first task */
 export function createRunner() {
-  if (typeof Worker === 'undefined') return { run: runTask, close() {} };
+  if (typeof Worker === 'undefined') return { run: runInline, close() {} };
   /** @type {Worker|null} */
   let worker = null;
   /** @type {Map<number, {resolve: (value: any) => void, reject: (error: Error) => void}>} */

@@ -8,7 +8,6 @@
 import {
   aesGcmDecrypt,
   deriveLogin,
-  encodeText,
   generateKeys,
   importPrivate,
   makeEntry,
@@ -17,6 +16,9 @@ import {
   sealEnvelope,
 } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
+import { keyAad } from './local.js';
+
+export { keyAad };
 
 /** @type {Record<string, (args: any) => Promise<any>>} */
 const TASKS = {
@@ -33,9 +35,6 @@ function signing(make) {
   return async ({ signer, ...parts }) =>
     make({ ...parts, signer: { ...signer, key: await openKey(signer) } });
 }
-
-/** AAD that ties a wrapped private key to its kid. @param {string} kid */
-export const keyAad = (kid) => encodeText(`chatsec/local-key/v1\n${kid}`);
 
 /** @param {{alg: string, kid: string, key?: any, wrapped?: {under: CryptoKey, iv: Uint8Array, ciphertext: Uint8Array}}} signer */
 async function openKey({ alg, kid, key, wrapped }) {

@@ -37,7 +37,7 @@ test('a client has what types.js says, and starts with nothing', () => {
     chats: [],
     people: {},
     accountWarnings: [],
-    account: { recovery: null, keyMode: 'server' },
+    account: { recovery: null, keyMode: null },
     open: {},
   });
   client.close();
