@@ -51,6 +51,7 @@ export function createState({
   /** @type {Kept} */
   let kept = { n: 0, lost: false, ...nothing() };
   let user = '';
+  let closed = false;
   let warned = false;
   let known = false; // whether `kept` was compared with the server in this session
   let dirty = false;
@@ -187,7 +188,7 @@ export function createState({
   }
 
   function schedule() {
-    if (user === '') return; // nobody's: what still comes in after the end is not stored
+    if (user === '' || closed) return; // nobody's: what still comes in after the end is not stored
     stop ??= after(delay, () => {
       stop = null;
       background(inTurn(save));
@@ -208,7 +209,7 @@ export function createState({
      * @param {string} username @param {unknown} stored @param {number} least */
     async begin(username, stored, least) {
       await inTurn(async () => {
-        user = username;
+        [user, closed] = [username, false];
         // A log-in that finds everything whole ends what an earlier session found lost.
         kept = { n: 0, ...nothing(), ...(await store.get('meta', 'state')), lost: false };
         if (await take(stored ?? null, least)) dirty = true;
@@ -217,7 +218,7 @@ export function createState({
     },
     /** What this installation kept of it, without asking the server yet. @param {string} username */
     async restore(username) {
-      user = username;
+      [user, closed] = [username, false];
       const held = await store.get('meta', 'state');
       if (held) kept = held;
       if (kept.lost) await lose('the server had lost the memory of people and chats');
@@ -277,10 +278,10 @@ export function createState({
       [user, known, dirty, warned] = ['', false, false, false];
       turn = Promise.resolve();
     },
-    /** No timer holds a process that is done. */
+    /** No timer holds a process that is done; what is being stored already ends as it began. */
     close() {
       unschedule();
-      user = '';
+      closed = true;
     },
   };
 }

@@ -337,6 +337,41 @@ test('two devices at once: nothing of either is lost', { timeout: 60_000 }, asyn
   close();
 });
 
+test('a client that is closed while it stores has lost nothing', { timeout: 60_000 }, async () => {
+  const server = new ModelServer();
+  const people = await settle(server, ['alice', 'bob']);
+  const one = await enter(server, people.get('alice'), 'one');
+  const two = await enter(server, people.get('alice'), 'two');
+  await two.setVerified('bob', true); // what `one` stores next meets a conflict
+  const { fetch } = server.transport('three');
+  /** @type {(value?: unknown) => void} */
+  let open = () => undefined;
+  const gate = new Promise((resolve) => (open = resolve));
+  let asked = 0;
+  const slow = async (/** @type {any} */ url, /** @type {any} */ init) => {
+    const response = await fetch(url, init);
+    if (String(url).endsWith('/me/state') && (init.method ?? 'GET') === 'GET') {
+      asked += 1;
+      await gate;
+    }
+    return response;
+  };
+  one.close();
+  const three = clientOf(server, 'three', { store: one.store, fetch: slow, stateDelay: 1 });
+  assert.equal(await three.restore(), true);
+  await until(() => asked > 0, 'the state is asked for');
+  three.close();
+  open();
+  await until(
+    async () => (await one.store.get('meta', 'state')).n === server.accounts.get('alice').state.n,
+    'taken',
+  );
+  const four = clientOf(server, 'four', { store: one.store });
+  assert.equal(await four.restore(), true);
+  assert.deepEqual(four.getSnapshot().accountWarnings, []);
+  for (const client of [two, four]) client.close();
+});
+
 test('two devices that were shown different things are told so', { timeout: 60_000 }, async () => {
   const { server, people, alice, chat, close } = await friends();
   await until(async () => (await stored(server, people.get('alice'))).chats.get(chat)?.seq === 2, 'position');
