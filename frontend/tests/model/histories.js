@@ -9,7 +9,7 @@ const OPERATIONS = [
   ...OFTEN,
   ...OFTEN,
   ...['lose', 'loseAnswer', 'crash', 'older', 'second', 'reload', 'clean'],
-  ...['leave', 'leaveUnsigned', 'role', 'rename', 'renew', 'password', 'recover', 'reset', 'verify'],
+  ...['leave', 'leaveUnsigned', 'role', 'rename', 'renew', 'renew', 'password', 'recover', 'reset', 'verify'],
   ...['end', 'endUnsigned'],
 ];
 
@@ -18,7 +18,7 @@ const operation = fc.tuple(fc.constantFrom(...OPERATIONS), fc.nat(9), fc.nat(9))
 export const history = fc.record({
   keyMode: fc.constantFrom('combined', 'combined', 'server'),
   people: fc.integer({ min: 3, max: 5 }),
-  operations: fc.array(operation, { minLength: 1, maxLength: 20 }),
+  operations: fc.array(operation, { minLength: 3, maxLength: 24 }),
 });
 
 /** Lives one through; whatever must hold is asserted on the way and at the end. */

@@ -139,6 +139,7 @@ export class Truth {
 
   /** Whoever is no member has nothing of what came after. */
   judgeFormer({ client, username, device }) {
+    if (!this.stored) return; // the last one left: nothing to compare with
     const items = client.getSnapshot().open[this.chat]?.items ?? [];
     for (const { seq, kind } of items) {
       if (seq === null || kind !== 'message') continue;
@@ -148,7 +149,7 @@ export class Truth {
   }
 
   epochAt(seq) {
-    return this.stored?.epochs.findLast(({ opened_seq: opened }) => opened <= seq) ?? { wraps: new Map() };
+    return this.stored.epochs.findLast(({ opened_seq: opened }) => opened <= seq);
   }
 
   judgeItem(item, username) {

@@ -68,6 +68,12 @@ export class World extends Truth {
     return [...this.devices.values()][index % this.devices.size];
   }
 
+  /** A device in the chat, if there is any. */
+  member(index) {
+    const all = [...this.devices.values()].filter((held) => this.inChat(held));
+    return all[index % all.length] ?? this.device(index);
+  }
+
   name(index) {
     return this.names[index % this.names.length];
   }
@@ -87,7 +93,7 @@ export class World extends Truth {
   // ---- operations; each takes two numbers ----
 
   async send(index, many) {
-    const held = this.device(index);
+    const held = this.member(index);
     if (!this.inChat(held)) return;
     await this.accept(held);
     for (let i = 0; i <= many % 3; i++) {
@@ -190,13 +196,13 @@ export class World extends Truth {
   }
 
   async leave(index) {
-    const held = this.device(index);
+    const held = this.member(index);
     if (this.inChat(held)) await held.client.leaveChat(this.chat).catch(passing);
   }
 
   /** As somebody does whose client cannot sign: no entry, they wait in the log. */
   async leaveUnsigned(index) {
-    const held = this.device(index);
+    const held = this.member(index);
     if (!this.inChat(held) || this.server.offline.has(held.device)) return;
     const token = [...this.server.tokens].find(([, name]) => name === held.username)[0];
     const { fetch } = this.server.transport(held.device);
