@@ -149,6 +149,7 @@ export function createSnapshots({ chats, messages, outbox, shares, presence, pin
         warnings: [...(person?.warnings ?? [])],
         verified: pins.verified(seen.username) && !person?.warnings.includes('identity_reset'),
         canVerify: Boolean(person?.current),
+        wasVerified: pins.held(seen.username),
       };
     });
     return Object.fromEntries(people.map((person) => [person.username, person]));

@@ -52,6 +52,7 @@
  * @property {string[]} warnings     `identity_reset`, `weak_key`, `server_rollback`: see acceptKeys
  * @property {boolean} verified      the user found the safety number to be the same, and the keys have not been reset since
  * @property {boolean} canVerify     their keys are known here
+ * @property {boolean} wasVerified   verified before a reset that the user has not answered yet by acceptKeys or setVerified
  *
  * @typedef {{items: Item[], atStart: boolean, loading: boolean}} OpenView  oldest first
  * @typedef {MessageItem|EventItem} Item
