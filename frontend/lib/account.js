@@ -10,11 +10,10 @@ import { withLock } from './api.js';
 import { judgeItems } from './answers.js';
 import { isObject, newRecoveryCode, showRecoveryCode } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
-import { RENEWED } from './keyring.js';
+import { KEYS_LOCK, RENEWED } from './keyring.js';
 
 /** Without a network a session is still there. */
 export const UNREACHABLE = ['offline', 'timeout', 'unavailable'];
-const KEYS_LOCK = 'chatsec-keys';
 
 /**
  * @typedef {{username: string, displayName: string}} User

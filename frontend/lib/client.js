@@ -118,6 +118,7 @@ export function createClient({
     after: timer,
     background,
     onChange: () => snapshots.changed(),
+    locks,
     delay: stateDelay,
   });
   const { use: recovery } = late(async () => {

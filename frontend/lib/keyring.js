@@ -28,6 +28,8 @@ import { keyAad } from './local.js';
  * @typedef {{key: CryptoKey, derive: CryptoKey}} HeldB  B, usable for backups and for client state, readable for neither
  */
 
+/** Held while the account's keys are exchanged, over all tabs. */
+export const KEYS_LOCK = 'chatsec-keys';
 export const RENEWED = 'your keys were renewed on another device: log in again';
 
 /** @param {{store: import('./store/port.js').Store}} parts */
@@ -94,10 +96,11 @@ export function createKeyring({ store }) {
       if (!held) throw new ChatSecError('keys_unavailable', 'log in again');
       return held.key;
     },
-    /** The key of the client state. Throws `keys_unavailable`. */
+    /** The key of the client state, under the B that is kept: another tab may have exchanged it. Throws `keys_unavailable`. */
     async stateKey() {
-      if (!held) throw new ChatSecError('keys_unavailable', 'log in again');
-      return stateKey(held.derive);
+      const kept = await store.get('keys', 'backup');
+      if (!kept) throw new ChatSecError('keys_unavailable', 'log in again');
+      return stateKey(kept.derive);
     },
 
     /**

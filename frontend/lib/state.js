@@ -7,9 +7,10 @@
  * were shown differently is a warning on the chat (merge.js).
  */
 
+import { withLock } from './api.js';
 import { fit, isCount, openState, sealState, stateNumber, unjudged } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
-import { RENEWED } from './keyring.js';
+import { KEYS_LOCK, RENEWED } from './keyring.js';
 import { mergeMemories, sameMemory } from './merge.js';
 
 /**
@@ -34,6 +35,7 @@ const nothing = () => ({ pins: new Map(), chats: new Map() });
  * @param {(ms: number, then: () => void) => () => void} parts.after  a timer, and how to stop it
  * @param {(work: Promise<unknown>) => void} parts.background
  * @param {() => void} parts.onChange  of `lost`
+ * @param {LockManager|undefined} parts.locks
  * @param {number} [parts.delay] milliseconds
  */
 export function createState({
@@ -46,6 +48,7 @@ export function createState({
   after,
   background,
   onChange,
+  locks,
   delay = SOON_MS,
 }) {
   /** @type {Kept} */
@@ -187,11 +190,19 @@ export function createState({
     return null;
   }
 
+  /** Stores what is due; not while another tab exchanges B, under which it would not open. */
+  const saveDue = () =>
+    withLock(locks, KEYS_LOCK, () =>
+      inTurn(async () => {
+        if (dirty) await save();
+      }),
+    );
+
   function schedule() {
     if (user === '' || closed) return; // nobody's: what still comes in after the end is not stored
     stop ??= after(delay, () => {
       stop = null;
-      background(inTurn(save));
+      background(saveDue());
     });
   }
 
@@ -239,9 +250,7 @@ export function createState({
     /** Stores it now, if anything changed. */
     async flush() {
       unschedule();
-      await inTurn(async () => {
-        if (dirty) await save();
-      });
+      await saveDue();
     },
     /** The user left or erased the chat, or was warned of its rollback: it is no longer remembered as it was.
      * @param {string} chat */

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 
 import { fit, hash, MAX_STATE, openState, sealState, stateKey, unjudged } from '../../lib/crypto/index.js';
 import { mergeMemories, mergePins, sameMemory } from '../../lib/merge.js';
-import { clientOf, enter, settle, until } from '../model/people.js';
+import { runTask } from '../../lib/worker.js';
+import { clientOf, enter, newKeys, settle, until } from '../model/people.js';
 import { ModelServer } from '../model/server.js';
 
 const NONE = { pins: new Map(), chats: new Map() };
@@ -127,14 +128,14 @@ const names = (client) => client.getSnapshot().accountWarnings.map(({ name }) =>
 const warningsOf = (client, chat) => client.getSnapshot().chats.find(({ id }) => id === chat)?.warnings;
 
 /** Alice and Bob in a chat with a message each way; Alice has verified Bob. */
-async function friends() {
+async function friends(keyMode = 'server') {
   const server = new ModelServer();
   const people = await settle(server, ['alice', 'bob']);
   const [alice, bob] = [
     await enter(server, people.get('alice'), 'alice', { stateDelay: 1 }),
     await enter(server, people.get('bob')),
   ];
-  const chat = await alice.startChat({ usernames: ['bob'] });
+  const chat = await alice.startChat({ usernames: ['bob'], keyMode });
   await alice.openChat(chat);
   await alice.send(chat, { body: 'one' }, 'Ed25519');
   await until(() => alice.getSnapshot().open[chat].items.at(-1)?.seq === 2, 'sent');
@@ -304,6 +305,49 @@ test('a clean browser catches what only the one before could', { timeout: 60_000
   });
 });
 
+test('in an end-to-end encrypted chat the log is remembered, too', { timeout: 60_000 }, async (t) => {
+  const renamed = async () => {
+    const all = await friends('combined');
+    const { server, people, alice, chat } = all;
+    await alice.changeChat(chat, { kind: 'rename', name: 'Lunch' });
+    await until(async () => {
+      const { log_n: n, log_hash: head, seq } = (await stored(server, people.get('alice'))).chats.get(chat);
+      return n === 2 && head === server.chats.get(chat).log[1].hash && seq === 3;
+    }, 'the head of the log');
+    await alice.logout();
+    return all;
+  };
+  await t.test('an honest one is the same', async () => {
+    const { server, people, chat, close } = await renamed();
+    const again = await clean(server, people);
+    await again.openChat(chat);
+    assert.deepEqual([names(again), warningsOf(again, chat)], [[], []]);
+    assert.equal(again.getSnapshot().people.bob.verified, true);
+    again.close();
+    close();
+  });
+  await t.test('a shorter one is a rollback', async () => {
+    const { server, people, chat, close } = await renamed();
+    server.rollBack(chat, 2);
+    const again = await clean(server, people);
+    await again.openChat(chat);
+    assert.ok(warningsOf(again, chat).includes('server_rollback'));
+    again.close();
+    close();
+  });
+  await t.test('another one in its place is a fork', async () => {
+    const { server, people, bob, chat, close } = await renamed();
+    server.rollBack(chat, 2);
+    const other = await enter(server, people.get('bob'), 'bob 2');
+    await other.leaveChat(chat);
+    const again = await clean(server, people);
+    await again.openChat(chat);
+    assert.ok(warningsOf(again, chat).includes('history_fork'));
+    for (const client of [other, again, bob]) client.close();
+    close();
+  });
+});
+
 test('a change that the old keys vouch for keeps the mark', { timeout: 60_000 }, async () => {
   const { server, people, alice, chat, close } = await friends();
   await alice.logout();
@@ -371,6 +415,40 @@ test('a client that is closed while it stores has lost nothing', { timeout: 60_0
   assert.deepEqual(four.getSnapshot().accountWarnings, []);
   for (const client of [two, four]) client.close();
 });
+
+test(
+  'a tab that does not know of the new keys stores nothing under the old',
+  { timeout: 60_000 },
+  async () => {
+    let turn = Promise.resolve();
+    const request = (_name, work) => (turn = turn.then(work, work));
+    const locks = /** @type {any} */ ({ request });
+    const runner = {
+      run: (task, args) => (task === 'generateKeys' ? newKeys() : runTask(task, args)),
+      close() {},
+    };
+    const server = new ModelServer();
+    const people = await settle(server, ['alice', 'bob']);
+    const alice = await enter(server, people.get('alice'), 'alice', { locks, runner });
+    const tab = clientOf(server, 'tab', { store: alice.store, locks });
+    assert.equal(await tab.restore(), true);
+    await until(() => tab.getSnapshot().connection === 'online', 'online');
+    server.lies.push = (_username, name, honest) => (name === 'keys' ? null : honest);
+    const { password } = people.get('alice');
+    const [, , last] = await Promise.all([
+      alice.changePassword({ password, newPassword: 'a new password', compromised: true }),
+      tab.setVerified('bob', true),
+      tab.setVerified('bob', true).then(() => tab.setVerified('bob', false)),
+    ]);
+    assert.equal(last, undefined);
+    await tab.setVerified('bob', true);
+    people.get('alice').password = 'a new password';
+    const again = await clean(server, people);
+    assert.deepEqual(names(again), []);
+    assert.equal((await pinsOf(again)).bob.verified, true);
+    for (const client of [alice, tab, again]) client.close();
+  },
+);
 
 test('two devices that were shown different things are told so', { timeout: 60_000 }, async () => {
   const { server, people, alice, chat, close } = await friends();
