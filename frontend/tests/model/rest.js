@@ -6,7 +6,7 @@ import { changeChat, chatsOf, createChat, eraseChat } from './chats.js';
 import { changeCombined } from './combined.js';
 import { keysOf, keysOfMany } from './keys.js';
 import { sendMessage } from './messages.js';
-import { listed, need } from './refusal.js';
+import { listed, need, Refusal } from './refusal.js';
 import { briefOf, epochsFor, pageOf, viewOf } from './views.js';
 
 /**
@@ -58,6 +58,8 @@ async function routeChat(server, username, [id, noun = '', file], { method, quer
   if (chat?.mode === 'combined' && call === 'POST events' && !chat.members.has(username))
     return changeCombined(server, username, chat, body);
   need(chat?.members.has(username), 'not_found');
+  const refusal = call === 'POST events' && server.lies.refuse?.(username, body, chat);
+  if (refusal) throw new Refusal(refusal.code, refusal.extra);
   const calls = {
     'GET ': () => viewOf(server, username, chat),
     'DELETE ': () => eraseChat(server, username, chat),

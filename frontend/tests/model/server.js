@@ -24,7 +24,8 @@ export class ModelServer {
   sessions = new Map(); // token → id of the session
   recoveries = new Map(); // recovery token → username
   sent = []; // every body and packet a client sent, as text
-  // history, chat, keys, epoch, membership, page, prelogin, backup, state, file, push: (username, honest, …) → told
+  // history, chat, keys, epoch, membership, page, prelogin, backup, state, file, push: (username, honest, …) → told;
+  // refuse: (username, body of a change, chat) → {code, extra}, or nothing
   lies = {};
   faults = new Map(); // username → list of 'ack' | 'request': what the next message:send loses
   lost = new Map(); // username → list of 'answer' | 'request': what the next POST about a chat loses
