@@ -8,7 +8,7 @@
  */
 
 import { judgeEpoch, judgeItems } from './answers.js';
-import { isSigned, linkOf, openCombinedEpoch, readShare, versionIn } from './crypto/index.js';
+import { isSigned, linkOf, openCombinedEpoch, reaches, readShare, versionIn } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
 /**
@@ -62,8 +62,9 @@ export function createEpochs({ api, pins, keyring, chats, me }) {
     const known = () => {
       const line = pins.get(me())?.line;
       const link = line && linkOf(line, kh);
-      // What the server shows above the version that is held here was not made by me.
-      return link && link.version <= (keyring.own()?.version ?? 0) ? link : undefined;
+      const { version = 0, hash = '' } = keyring.own() ?? {};
+      // Above the version that is held here, only what my own keys vouch for was made by me, on another device.
+      return line && link && (link.version <= version || reaches(line, hash, kh)) ? link : undefined;
     };
     if (!known()) await pins.load(me());
     const link = known();

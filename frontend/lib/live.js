@@ -103,7 +103,7 @@ export function createLive({
     await outbox.reconcile(chat);
     background(shares.look(chat));
     const last = messages.stateOf(chat)?.last;
-    if (last) await delivered(chat, last);
+    if (last) background(delivered(chat, last)); // the server gathers marks: others need not wait for it
   }
 
   return {

@@ -162,9 +162,12 @@ export function createMessages({
     const { state } = session;
     if (!state?.combined || state.combined.exact) return;
     await chats.load(session.id);
+    await membership.fetch(session.id);
     await fetchNewer(session);
     await judgeAll(session);
     await settle(session);
+    // It speaks of more entries than it shows.
+    if (!session.state?.combined?.exact) await chats.warn(session.id, ['server_rollback']);
   }
 
   /** @param {Session} session @param {number} last */
