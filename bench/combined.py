@@ -14,7 +14,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from bench.report import Figures, Report, in_turns, median, options, ratio, scra
 from bench.workload import Api, user_of
 from tests.support.client import Signer, User
 
-MAX_RATIO, MAX_CPU_MS, MAX_LAG_MS = 1.03, 150.0, 10.0
+MAX_RATIO, MAX_CPU_MS, MAX_HELD_MS = 1.03, 150.0, 5.0
 PAUSE = 0.001  # seconds between two short questions
 SETTLE = 0.1  # seconds in which what an event sets going is over
 COLUMNS = {"cpu_ms": ".3f", "took_ms": ".1f", "lag_ms": ".1f", "held_ms": ".1f"} | {
@@ -192,6 +192,15 @@ def relays(folder: Path, chosen: Any) -> dict[str, Callable[[Path], Figures]]:
     return {f"{mode} relay": partial(relay.chat_sec, key_mode=mode) for mode in modes}
 
 
+def _bars(turns: Mapping[str, Sequence[Figures]]) -> list[tuple[str, float, float]]:
+    relay = ratio(turns["combined relay"], turns["server relay"], "cpu_ms")
+    found = [("relay beside server chats", relay, MAX_RATIO)]
+    for side in ("combined rekey", "combined entry"):
+        found.append((f"CPU ms of a {side}", median(turns[side], "cpu_ms"), MAX_CPU_MS))
+        found.append((f"loop held ms at a {side}", median(turns[side], "held_ms"), MAX_HELD_MS))
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     sizes = {"pairs": 20, "lanes": 8, "messages": 100, "warm": 10, "members": 200, "changes": 10}
     chosen = options("combined", __doc__, **sizes).parse_args(arguments)
@@ -204,19 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             epochs(folder / f"epochs{turn}", chosen.members, chosen.changes) for turn in range(chosen.turns)
         ]
         turns |= {side: [turn[side] for turn in found] for side in found[0]}
-    bars = [
-        (
-            "relay beside server chats",
-            ratio(turns["combined relay"], turns["server relay"], "cpu_ms"),
-            MAX_RATIO,
-        ),
-        *(
-            (f"{name} of a new epoch, {side}", median(turns[f"combined {side}"], figure), most)
-            for side in ("rekey", "entry")
-            for name, figure, most in (("CPU ms", "cpu_ms", MAX_CPU_MS), ("lag ms", "lag_ms", MAX_LAG_MS))
-        ),
-    ]
-    show(report.write(chosen.json, turns, bars), COLUMNS)
+    show(report.write(chosen.json, turns, _bars(turns)), COLUMNS)
     return 0
 
 
