@@ -94,7 +94,7 @@ export class World extends Truth {
 
   async send(index, many) {
     const held = this.member(index);
-    if (!this.inChat(held)) return;
+    if (!this.inChat(held) || (await this.unconfirmed(held.username))) return;
     await this.accept(held);
     for (let i = 0; i <= many % 3; i++) {
       const body = `text ${(this.count += 1)}`;
@@ -150,7 +150,13 @@ export class World extends Truth {
 
   async change(by, change) {
     const held = this.device(by);
-    if (this.inChat(held)) await held.client.changeChat(this.chat, change).catch(passing);
+    if (!this.inChat(held)) return;
+    try {
+      await held.client.changeChat(this.chat, change);
+    } catch (error) {
+      // Whose keys nobody confirmed signs nothing.
+      if (error.code !== 'invalid_membership' || !(await this.unconfirmed(held.username))) passing(error);
+    }
   }
 
   /** Somebody who may, where there is somebody; one in ten tries without. */
