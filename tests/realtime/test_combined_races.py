@@ -170,6 +170,56 @@ def test_people_write_while_members_names_and_keys_change(crowd: list[User]) -> 
     assert len(reader.texts()) == sum(len(device.acked) for device in devices)
 
 
+def test_keys_change_while_shares_are_posted(users: Users, together: Callable[..., list[Any]]) -> None:
+    """Whichever comes first, the share that stands is for the keys that everybody has now."""
+    owner, rotating = users("owner", 0), users("rotating", 1)
+    chat = owner.create_combined(rotating.username)
+    for turn in range(4):
+
+        def act(which: int, turn: int = turn) -> None:
+            if which:
+                persist(owner, chat, "rekey")
+            else:
+                rotating.rotate(p.pool(2 + turn))
+
+        together(act, range(2))
+        if owner.chat(chat)["share_due"]:
+            persist(rotating, chat, "rekey")
+        view = rotating.chat(chat)
+        assert (view["share_due"], view["epoch"]["kid"]) == (False, rotating.keys.kid(p.WRAPPING))
+        rotating.send(chat, f"turn {turn}")
+    stands(owner, chat)
+    assert owner.readers[chat].texts() == [f"turn {turn}" for turn in range(4)]
+
+
+def test_an_account_ends_while_it_is_added(
+    crowd: list[User], users: Users, together: Callable[..., list[Any]]
+) -> None:
+    """Whichever comes first, nobody who has ended stays in a chat, and whoever is left goes on."""
+    owner, other = crowd[:2]
+    for number in range(4):
+        leaver = users(f"leaver{number}", 2)
+        chat = owner.create_combined(other.username)
+        body = owner.signer(chat).add_body(leaver.username)
+
+        def act(which: int, leaver: User = leaver, chat: str = chat, body: Json = body) -> int:
+            if which:
+                return owner.rest.request("POST", f"/chats/{chat}/events", body).status_code
+            return leaver.rest.request("POST", "/me/deletion", {"password": leaver.secret}).status_code
+
+        ended, added = together(act, range(2))
+        assert ended == 204 and added in (200, 400)
+        assert {member["username"] for member in owner.chat(chat)["members"]} == {
+            owner.username,
+            other.username,
+        }
+        assert owner.chat(chat)["share_due"] is (added == 200)
+        if added == 200:
+            other.signer(chat).retire()
+        owner.send(chat, "two of us")
+        stands(other, chat)
+
+
 def unheard(user: User, path: str, body: Json) -> None:
     """Sends a request, and is gone before the answer."""
     data = json.dumps(body).encode()
