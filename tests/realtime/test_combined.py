@@ -386,3 +386,16 @@ def test_an_owner_erases_the_chat(alice: User, bob: User, team: str, connect: Co
     alice.rest.call("DELETE", f"/chats/{team}")
     assert live.next("chat:removed") == {"chat": team}
     assert problem(bob.rest.get, f"/chats/{team}/membership")["code"] == "not_found"
+
+
+def test_a_clean_installation_reads_and_signs(alice: User, users: Users) -> None:
+    """With the password alone."""
+    ivan = users("ivan", 4, real_kdf=True)
+    chat = alice.create_combined("ivan")
+    alice.send(chat, "before")
+    again = User.log_in(alice.url, "ivan", ivan.password)
+    assert again.reader(chat).texts() == ["before"]
+    again.signer(chat).rekey()
+    again.send(chat, "from there")
+    assert ivan.reader(chat).texts() == ["before", "from there"]
+    again.close()
