@@ -10,6 +10,7 @@ import { problem, readJson } from './api.js';
 import { ChatSecError } from './errors.js';
 
 const STALLED_MS = 30_000;
+const STORING_MS = 120_000; // all has gone, and the server makes it durable
 
 /**
  * @typedef {object} Upload
@@ -51,14 +52,14 @@ function byXhr({ url, headers, body, signal, onProgress }) {
       reject(error);
       request.abort();
     };
-    const wait = () => {
+    const wait = (/** @type {number} */ ms) => {
       clearTimeout(timer);
-      timer = setTimeout(() => fail(new ChatSecError('timeout', 'nothing went for a while')), STALLED_MS);
+      timer = setTimeout(() => fail(new ChatSecError('timeout', 'nothing happened for a while')), ms);
     };
     const cancel = () => fail(signal?.reason);
     signal?.addEventListener('abort', cancel);
     request.upload.addEventListener('progress', ({ loaded }) => {
-      wait();
+      wait(loaded < body.size ? STALLED_MS : STORING_MS);
       onProgress(loaded);
     });
     request.addEventListener('error', () => fail(new ChatSecError('offline', 'the connection broke off')));
@@ -71,7 +72,7 @@ function byXhr({ url, headers, body, signal, onProgress }) {
     request.responseType = 'arraybuffer';
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.send(body);
-    wait();
+    wait(STALLED_MS);
   });
 }
 

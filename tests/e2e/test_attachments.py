@@ -94,6 +94,7 @@ def most_held(page: Page, work: str, chat: str) -> int:
     while (outcome := page.evaluate("outcome")) is None:
         most = max(most, held(session))
         looked += 1
+        page.wait_for_timeout(50)  # each look stops the work for a collection
     assert outcome == "done"
     assert looked > 3, "too fast to have seen anything"
     session.detach()
