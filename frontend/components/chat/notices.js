@@ -44,7 +44,8 @@ function memberNotices(chat, person, { username, displayName }) {
   };
   const reset = person?.warnings.includes('identity_reset') ?? false;
   const unconfirmed = chat.unconfirmed.includes(username);
-  const held = chat.held?.username === username;
+  const stops = chat.held?.username === username;
+  const held = stops || person?.wasVerified === true;
   /** @type {NoticeView[]} */
   const notices = [];
   if (person?.warnings.includes('weak_key')) {
@@ -64,15 +65,18 @@ function memberNotices(chat, person, { username, displayName }) {
       tone: 'danger',
       icon: 'key',
       title: `${who} has other keys than those you verified`,
-      text: 'Nothing is sent here until you have compared safety numbers again, or go on without.',
+      text: stops
+        ? 'Nothing is sent here until you have compared safety numbers again, or go on without.'
+        : 'They started over, or someone pretends to be them: compare safety numbers again, or go on without.',
       actions: [
         { label: 'Compare again', act: 'verify', username },
         { ...accept, label: 'Continue unverified' },
       ],
     });
   }
-  if ((reset && !held) || unconfirmed) {
-    const actions = [...(reset && !held ? [accept] : []), ...(unconfirmed ? [confirm] : [])];
+  // The library confirms nobody who was verified before that is answered.
+  if (!held && (reset || unconfirmed)) {
+    const actions = [...(reset ? [accept] : []), ...(unconfirmed ? [confirm] : [])];
     const told = unconfirmed ? ' Until you confirm them here, they read nothing new.' : '';
     notices.push({
       key: `reset ${username}`,

@@ -25,6 +25,6 @@ export function rightsOver(chat, member, person, me) {
     verify: !self && person?.canVerify === true,
     role: mayChange && !last ? (member.role === 'owner' ? 'member' : 'owner') : null,
     remove: mayChange && !self,
-    confirm: !chat.removed && chat.unconfirmed.includes(member.username),
+    confirm: !chat.removed && chat.unconfirmed.includes(member.username) && person?.wasVerified !== true,
   };
 }

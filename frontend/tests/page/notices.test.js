@@ -68,9 +68,12 @@ test('a reset: accepting moves the pin, confirming the log, each only where it i
 
 test('a verified person with other keys: compare again, or go on without', () => {
   const chat = chatOf({ held: { username: 'ann' } });
-  assert.deepEqual(acts(chat, { ann: person(['identity_reset']) }), [
-    ['held ann', 'verify ann', 'accept ann'],
-  ]);
+  const answers = [['held ann', 'verify ann', 'accept ann']];
+  assert.deepEqual(acts(chat, { ann: person(['identity_reset']) }), answers);
+  // In a chat that goes on under the keys that were verified, that comes first, and confirming after it.
+  const was = person(['identity_reset'], { wasVerified: true });
+  assert.deepEqual(acts(chatOf({ unconfirmed: ['ann'] }), { ann: was }), answers);
+  assert.equal(rightsOver(chatOf({ unconfirmed: ['ann'] }), chat.members[1], was, 'me').confirm, false);
 });
 
 test('unsafe keys, a standstill, and who has to confirm mine', () => {
