@@ -155,7 +155,7 @@ export function createConversations({
       forEach(async (id) => {
         await messages.catchUp(id);
         await pins.loadChat(id);
-        if (shares.causeOf(id)) await shares.post(id);
+        await shares.look(id, { atOnce: true });
       }),
     /** Somebody has other keys: shares that this makes due are posted, and what waited for them may go. */
     async keysMoved() {
@@ -169,7 +169,7 @@ export function createConversations({
       await forEach((id) => changes.leave(id));
     },
     clear() {
-      for (const part of [outbox, messages, membership, chats, shares]) part.clear();
+      for (const part of [outbox, messages, membership, opener, chats, shares]) part.clear();
       making.forget();
     },
 

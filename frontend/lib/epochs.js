@@ -2,13 +2,21 @@
  * The epoch keys of `combined` chats: out of S_e and C, bound to the share (protocol §4).
  *
  * What does not open is named on the chat. Wrap bytes unlike their signed hash are fetched once more, then `bad_share`; a
- * bundle that was never mine, after my own history was fetched, or a wrap that does not open to the commit is
+ * bundle that was never mine, after my own history and backup were fetched, or a wrap that does not open to the commit is
  * `wrong_recipient_key`. A wrap for a key of mine that is held no more is `key_lost`, and so is an epoch that I am
  * excluded from.
  */
 
 import { judgeEpoch, judgeItems } from './answers.js';
-import { isSigned, linkOf, openCombinedEpoch, reaches, readShare, versionIn } from './crypto/index.js';
+import {
+  isSigned,
+  linkOf,
+  openBackup,
+  openCombinedEpoch,
+  reaches,
+  readShare,
+  versionIn,
+} from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
 /**
@@ -18,6 +26,7 @@ import { ChatSecError } from './errors.js';
  * @typedef {{share: Share|null, key: HeldKey}} Opened
  */
 
+const UNOPENED = ['undecryptable', 'malformed', 'keys_unavailable'];
 const ON_CHAT = ['bad_share', 'wrong_recipient_key'];
 
 /**
@@ -29,6 +38,9 @@ const ON_CHAT = ['bad_share', 'wrong_recipient_key'];
  * @param {() => string} parts.me
  */
 export function createEpochs({ api, pins, keyring, chats, me }) {
+  /** @type {Set<string>} kids of mine that the backup was asked for */
+  const missing = new Set();
+
   /** The share as the Epoch gives it; null where it has no such form. @param {string} chat @param {Epoch} epoch */
   async function shareOf(chat, epoch) {
     try {
@@ -68,16 +80,33 @@ export function createEpochs({ api, pins, keyring, chats, me }) {
     };
     if (!known()) await pins.load(me());
     const link = known();
-    return link && keyring.privateKey(link.bundle.encryption.kid);
+    if (!link) return undefined;
+    const { kid } = link.bundle.encryption;
+    if (!keyring.privateKey(kid)) await lookInBackup(kid);
+    return keyring.privateKey(kid);
+  }
+
+  /** A key of mine that is not held here may be in the backup by now. @param {string} kid */
+  async function lookInBackup(kid) {
+    if (missing.has(kid)) return;
+    missing.add(kid);
+    try {
+      const { key_backup: backup } = await api.request('GET', '/me/key-backup');
+      const secrets = await openBackup({ username: me(), backup, backupKey: keyring.backupKey() });
+      await keyring.expect([...secrets.retired, ...secrets.keys]);
+    } catch (error) {
+      // Under another B, or none at all: then the key is lost to this installation until the next log-in.
+      if (!(error instanceof ChatSecError) || !UNOPENED.includes(error.code)) throw error;
+    }
   }
 
   /** @param {Epoch} epoch @param {Share} share @returns {Promise<HeldKey>} */
   async function openOnce({ kid, wrapped, client_share: given }, share) {
     const recipient = share.recipients.get(me());
-    const serverKey = typeof kid === 'string' ? keyring.privateKey(kid) : null;
     if (!recipient) return { failure: 'key_lost' };
     try {
       const clientKey = await ownKey(recipient.keys);
+      const serverKey = typeof kid === 'string' ? keyring.privateKey(kid) : null;
       if (clientKey && (!serverKey || typeof wrapped !== 'string')) return { failure: 'key_lost' };
       const clientWrapped = given?.wrapped ?? null;
       const parts = { share, username: me(), serverKey, wrapped: wrapped ?? '', clientKey, clientWrapped };
@@ -119,5 +148,6 @@ export function createEpochs({ api, pins, keyring, chats, me }) {
       if ('failure' in key && ON_CHAT.includes(key.failure)) await chats.warn(chat, [key.failure]);
       return { share, key };
     },
+    clear: () => missing.clear(),
   };
 }

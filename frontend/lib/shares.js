@@ -12,6 +12,8 @@ import { ChatSecError } from './errors.js';
 
 export const EPOCH_MESSAGES = 100_000; // under one epoch
 const TRIES = 2;
+/** Why this client could not post, which the chat or what waits to be sent says. */
+const SAID = ['share_due', 'identity_reset', 'keys_unavailable', 'forbidden', 'mode_changed'];
 const CONFLICTS = ['epoch_conflict', 'membership_conflict'];
 const STEP_MS = 2_000; // for whoever stands before me to do it
 const LONGEST_MS = 60_000;
@@ -106,12 +108,12 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
     const chat = chats.get(id);
     if (chat?.key_mode !== 'combined')
       return chat?.members.map(({ username }) => username).find((username) => pins.held(username)) ?? null;
-    // The chat goes on as long as the share is for the keys that were verified.
-    const { recipients } = messages.stateOf(id)?.combined?.share ?? {};
-    const reset = [...(recipients ?? [])].find(
-      ([username, { keys }]) => pins.held(username) && pins.get(username)?.trust.get(keys) !== 'linked',
-    );
-    return reset?.[0] ?? null;
+    // The chat goes on as long as neither its share nor the next one is for other keys than were verified.
+    const { share, head } = messages.stateOf(id)?.combined ?? {};
+    const trusted = (/** @type {string} */ username, /** @type {string} */ keys) =>
+      pins.get(username)?.trust.get(keys) === 'linked';
+    const named = [...(share?.recipients ?? []), ...(head?.members ?? [])];
+    return named.find(([username, { keys }]) => pins.held(username) && !trusted(username, keys))?.[0] ?? null;
   }
 
   const blocked = (/** @type {string} */ detail) =>
@@ -162,9 +164,9 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
     },
 
     /** After what is new in a chat: whoever sees a cause posts, one after the other, so that not all do at once.
-     * @param {string} id */
-    async look(id) {
-      const rank = rankOf(id);
+     * @param {string} id @param {{atOnce?: boolean}} [how] */
+    async look(id, { atOnce = false } = {}) {
+      const rank = atOnce ? 0 : rankOf(id);
       if (rank < 0 || looking.has(id)) return;
       looking.add(id);
       try {
@@ -173,7 +175,7 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
         if (!causeOf(id)?.startsWith('refused')) await wait(Math.min(rank * STEP_MS, LONGEST_MS));
         if (causeOf(id)) await post(id);
       } catch (error) {
-        if (!(error instanceof ChatSecError) || error.code !== 'share_due') throw error; // said when something is sent
+        if (!(error instanceof ChatSecError) || !SAID.includes(error.code)) throw error;
       } finally {
         looking.delete(id);
       }

@@ -266,6 +266,7 @@ test('a chat where others add a verified person with reset keys is held until th
   await alice.acceptKeys('carol');
   await until(() => itemsOf(alice, id).at(-1).seq !== null, 'sent');
   assert.equal(chatOf(alice, id).held, null);
+  assert.deepEqual(alice.getSnapshot().accountWarnings, [], 'it was no matter of the own account');
 });
 
 test('a member who is no owner is told so before anything is signed', async () => {

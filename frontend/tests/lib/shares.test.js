@@ -85,12 +85,23 @@ test('somebody leaves, or their account ends: taken out of the log, in the same 
 });
 
 test('new keys with continuity, and an epoch that is full, are causes too', async () => {
+  const old = await enter(server, identities.get('carol'), 'carol old');
+  open.push(old);
+  await old.openChat(id);
   const { bundle, backup } = await identities.get('carol').renew({ account: server.accounts.get('carol') });
   await server.renewKeys('carol', bundle, backup);
   await until(() => kinds().includes('rekey'), 'whoever sees it posts');
   const held = server.chats.get(id).epochs.at(-1).share.recipients.carol.keys;
   assert.equal(held, identities.get('carol').hash);
   await until(() => !chatOf(alice, id).shareDue, 'told');
+  await send(alice, 'to new keys');
+  await sent(old, 'to new keys');
+  assert.equal(
+    last(old).state,
+    'verified',
+    'a device that knows the older keys finds the new ones in the backup',
+  );
+  assert.deepEqual(chatOf(old, id).warnings, []);
   open.push((carol = await enter(server, identities.get('carol'), 'carol', { epochMessages: 3 })));
   await carol.openChat(id);
   server.messagesPerEpoch = 3;
