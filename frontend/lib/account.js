@@ -122,13 +122,17 @@ export function createAccount({
     await state.flush();
     const n = state.number();
     if (n <= least) return;
-    await alone(() =>
-      backups.rewrite({
-        username,
-        auth,
-        change: async ({ wraps }, secrets) => ({ secrets: { ...secrets, state_n: n }, wraps }),
-      }),
-    );
+    /** @type {Parameters<typeof backups.rewrite>[0]['change']} */
+    const change = async ({ wraps }, secrets) => {
+      const furthest = Math.max(n, secrets.state_n);
+      return { secrets: { ...secrets, state_n: furthest }, wraps };
+    };
+    try {
+      await alone(() => backups.rewrite({ username, auth, change }));
+    } catch (error) {
+      // Changed meanwhile, and whoever did that has said it with the new one.
+      if (!(error instanceof ChatSecError) || error.code !== 'wrong_password') throw error;
+    }
   }
 
   /** @param {((p: import('./types.js').Progress) => void)|undefined} onProgress */

@@ -246,6 +246,21 @@ test(
   },
 );
 
+test('a password that is changed right after a log-in alarms nobody', { timeout: 60_000 }, async () => {
+  const { identity, another, close } = await scene();
+  const clean = another('clean');
+  await login(clean, identity.password);
+  await clean.setVerified('bob', false); // so that the backup is behind the state
+  const again = another('again');
+  await login(again, identity.password);
+  const change = { password: identity.password, newPassword: NEW, compromised: false };
+  await again.changePassword(change);
+  await until(() => again.getSnapshot().account.recovery === false, 'settled');
+  await again.setVerified('bob', true);
+  assert.deepEqual(names(again), []);
+  close();
+});
+
 test('another device stored a backup at the same time: it is read first', { timeout: 60_000 }, async () => {
   const answers = {};
   const { server, identity, alice, another, close } = await scene(answers);
