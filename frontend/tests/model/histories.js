@@ -17,13 +17,14 @@ const operation = fc.tuple(fc.constantFrom(...OPERATIONS), fc.nat(9), fc.nat(9))
 
 export const history = fc.record({
   keyMode: fc.constantFrom('combined', 'combined', 'server'),
+  epochMessages: fc.constantFrom(100_000, 4),
   people: fc.integer({ min: 3, max: 5 }),
   operations: fc.array(operation, { minLength: 3, maxLength: 24 }),
 });
 
 /** Lives one through; whatever must hold is asserted on the way and at the end. */
-export async function play({ keyMode, people, operations }) {
-  const world = new World(keyMode);
+export async function play({ keyMode, epochMessages, people, operations }) {
+  const world = new World(keyMode, epochMessages);
   try {
     await world.begin(people);
     for (const [name, a, b] of operations) await world[name](a, b);

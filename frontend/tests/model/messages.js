@@ -2,7 +2,7 @@
 
 import { parseEnvelope, signingKey } from '../../lib/crypto/index.js';
 import { chatsOf } from './chats.js';
-import { tell } from './events.js';
+import { happen, tell } from './events.js';
 import { append, historyOf } from './items.js';
 import { currentOf, lineOf } from './keys.js';
 import { need, Refusal, TIME } from './refusal.js';
@@ -28,8 +28,10 @@ export async function sendMessage(server, socket, envelope) {
   const item = Object.assign(await append(chat, { envelope: body }), { from: username, id: header.id, hash });
   const epoch = chat.epochs.at(-1);
   epoch.sent += 1;
-  if (epoch.sent >= server.messagesPerEpoch && chat.mode === 'combined') chat.shareDue = true;
+  const full = epoch.sent >= server.messagesPerEpoch;
+  if (full && chat.mode === 'combined') chat.shareDue = true;
   await tell(server, chat, item, socket);
+  if (full && chat.mode === 'server') await happen(server, chat, { kind: 'rekey', by: '', usernames: [] });
   return ack(item, false);
 }
 

@@ -26,11 +26,12 @@ function passing(error) {
 }
 
 export class World extends Truth {
-  constructor(keyMode) {
+  /** @param {'server'|'combined'} keyMode @param {number} [epochMessages] after which an epoch is full */
+  constructor(keyMode, epochMessages = 100_000) {
     super();
-    this.keyMode = keyMode;
+    Object.assign(this, { keyMode, epochMessages });
     this.server = new ModelServer();
-    this.server.keyMode = keyMode;
+    Object.assign(this.server, { keyMode, messagesPerEpoch: epochMessages });
     this.count = 0;
   }
 
@@ -57,7 +58,7 @@ export class World extends Truth {
       run: (task, args) => (task === 'generateKeys' ? newKeys() : run(task, args)),
       close,
     };
-    return { runner, stateDelay: 1 };
+    return { runner, stateDelay: 1, epochMessages: this.epochMessages };
   }
 
   hold(device, username, client) {
