@@ -51,7 +51,8 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
     if (!state?.combined?.head || !state.combined.exact || !state.epoch) return null;
     const { head, gone, share, served } = state.combined;
     const { number, opened } = state.epoch;
-    if (gone.size > 0) return `gone ${[...gone].sort().join()}`;
+    // A try that an entry of somebody else's overtook was not in vain: no server moves the head by itself.
+    if (gone.size > 0) return `gone ${[...gone].sort().join()} ${head.hash}`;
     if (isRefused(id, state)) return `refused ${number}`;
     if (!share || !served) return null;
     const moved = servesHead({ share, entry: served, head, lineOf });
