@@ -25,3 +25,23 @@ test('honest histories never alarm and are read by exactly their members', async
     });
   await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => lane(i)));
 });
+
+/** Each was a defect once. @type {[string, number, string][]} kind of encryption, people, operations */
+const ONCE = [
+  // A client was closed while it stored its state.
+  ['server', 3, 'second:0:4,renew:6:4,reload:7:8,send:8:0'],
+  // The password changed while the log-in before it still wrote to the backup.
+  ['combined', 3, 'clean:1:6,password:1:1'],
+  // Others left, with entries, while the last one took out who had left without.
+  ['combined', 5, 'leaveUnsigned:3:3,race:3:7,crash:8:5'],
+];
+
+test('histories that failed once', async () => {
+  for (const [keyMode, people, text] of ONCE) {
+    const operations = text.split(',').map((each) => {
+      const [name, a, b] = each.split(':');
+      return [name, Number(a), Number(b)];
+    });
+    await play({ keyMode, people, operations, epochMessages: 100_000 });
+  }
+});
