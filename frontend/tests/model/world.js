@@ -258,25 +258,28 @@ export class World extends Truth {
 
   /** "Someone may know my password": new keys, vouched for by the old; the other devices log in again. */
   async renew(index) {
-    const { username, device, client } = this.device(index);
-    const devices = this.together(username);
-    if (devices.length === 0 || devices.some((held) => this.waiting(held).length > 0)) return;
-    const identity = this.identities.get(username);
-    const newPassword = `${identity.password}+`;
-    await client.changePassword({ password: identity.password, newPassword, compromised: true });
-    identity.password = newPassword;
-    for (const held of devices) if (held.device !== device) await this.again(held);
+    await this.newPassword(index, '+', true);
   }
 
   /** A new password, the same keys. */
   async password(index) {
+    await this.newPassword(index, '.', false);
+  }
+
+  async newPassword(index, more, compromised) {
     const { username, device, client } = this.device(index);
     const devices = this.together(username);
     if (devices.length === 0 || devices.some((held) => this.waiting(held).length > 0)) return;
     const identity = this.identities.get(username);
-    const newPassword = `${identity.password}.`;
-    await client.changePassword({ password: identity.password, newPassword, compromised: false });
-    identity.password = newPassword;
+    const { password } = identity;
+    try {
+      await client.changePassword({ password, newPassword: `${password}${more}`, compromised });
+    } catch (error) {
+      // Another device of theirs stores all the time; who is told so tries again.
+      if (['state_conflict', 'backup_conflict'].includes(error.code)) return;
+      throw error;
+    }
+    identity.password = `${password}${more}`;
     for (const held of devices) if (held.device !== device) await this.again(held);
   }
 
