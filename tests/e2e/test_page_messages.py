@@ -90,7 +90,7 @@ def test_answer_react_edit_and_delete_by_keyboard(visit: Visit) -> None:
 
 
 def test_files_are_sent_shown_and_saved(visit: Visit) -> None:
-    """An image is shown, everything else is saved under a plain name; an SVG is never drawn; what is taken away stays here."""
+    """ASVS 1.3.4, 1.3.5: an image is shown, all else is saved under a plain name; an SVG is never drawn."""
     ann, ben = visit(), visit()
     ben.register("ben.files", "Ben")
     ann.register("ann.files", "Ann")
