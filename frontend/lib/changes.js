@@ -76,6 +76,7 @@ export function createChanges({
    */
   async function make(id, { head, gone, epoch }, { op, usernames, role, name }) {
     if (op === 'add' || op === 'keys') signing.needsYes(usernames ?? []);
+    if (!isConfirmed(head)) throw new ChatSecError('forbidden', 'your own new keys are not confirmed yet');
     const body = {
       kind: op,
       ...(usernames && { usernames }),
@@ -126,13 +127,18 @@ export function createChanges({
     return left.length > 0 ? { ...wanted, usernames: left } : null;
   }
 
-  /** Are the own keys those that the log stands by? @param {string} id */
+  /** Are the own keys those that the log stands by? @param {import('./crypto/membership.js').Entry} head */
+  function isConfirmed({ members }) {
+    const line = lineOf(me());
+    return line !== undefined && confirmed(line, members.get(me())?.keys ?? '');
+  }
+
+  /** @param {string} id */
   async function canSign(id) {
     try {
       const { head } = await requests.look(id);
-      const line = lineOf(me());
       signing.author();
-      return line !== undefined && confirmed(line, head.members.get(me())?.keys ?? '');
+      return isConfirmed(head);
     } catch (error) {
       const cannot = ['unavailable', 'identity_reset', 'keys_unavailable', 'mode_changed'];
       if (error instanceof ChatSecError && cannot.includes(error.code)) return false;

@@ -208,6 +208,7 @@ async function reset(username) {
 }
 
 test('new keys after a reset wait for a confirmation, and so does what is sent under them', async () => {
+  await alice.changeChat(id, { kind: 'role', usernames: ['bob'], role: 'owner' });
   await reset('bob');
   bob.close();
   const again = await enter(server, identities.get('bob'), 'bob 2');
@@ -216,6 +217,10 @@ test('new keys after a reset wait for a confirmation, and so does what is sent u
   await until(() => chatOf(alice, id).unconfirmed.includes('bob'), 'alice may confirm');
   assert.deepEqual(chatOf(again, id).waiting, ['alice']);
   assert.deepEqual(chatOf(again, id).unconfirmed, []);
+  const signed = entries().length;
+  await assert.rejects(again.changeChat(id, { kind: 'rekey' }), { code: 'forbidden' });
+  await assert.rejects(rename(again, 'mine'), { code: 'forbidden' });
+  assert.equal(entries().length, signed, 'nothing was signed');
   assert.equal(chatOf(alice, id).members.find(({ username }) => username === 'bob').waiting, true);
   await again.send(id, { body: 'waits' }, 'Ed25519');
   await alice.changeChat(id, { kind: 'rekey' });
