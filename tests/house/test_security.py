@@ -70,6 +70,16 @@ def test_a_row_s_tests_bear_its_numbers(row: int) -> None:
     assert set(numbers) <= borne, f"no test of row {row} names {sorted(set(numbers) - borne)}"
 
 
+@pytest.mark.parametrize("page", ["threat-model.md", "testing.md"])
+def test_what_shows_a_claim_is_there(page: str) -> None:
+    places = re.findall(
+        r"`((?:tests|frontend|backend|bench)/[\w./*-]+)`", (ROOT / "docs" / page).read_text("utf-8")
+    )
+    assert len(places) >= 3
+    for place in places:
+        assert list(ROOT.glob(place)), f"{page}: there is no {place}"
+
+
 def test_no_weak_construction_is_named() -> None:
     """ASVS 11.3.1, 11.3.2: neither side can so much as spell one. Chance comes from the system's generator."""
     sources = tracked(".py", under=("backend/",)) + tracked(".js", under=("frontend/lib/",))
