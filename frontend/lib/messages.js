@@ -301,9 +301,8 @@ export function createMessages({
      */
     async push(id, item, epoch) {
       const session = sessionOf(id);
-      if (!session.state && session.loading === 0) return; // not loaded, and not about to be
       await inTurn(session, async () => {
-        const { state } = session;
+        const { state } = session; // asked in turn: what comes before may be about to load it
         if (!state) return;
         if (item.seq <= state.last) await compare(session, item);
         else if (item.seq === state.last + 1)
