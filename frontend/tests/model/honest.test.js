@@ -34,6 +34,8 @@ const ONCE = [
   ['combined', 3, 'clean:1:6,password:1:1'],
   // Others left, with entries, while the last one took out who had left without.
   ['combined', 5, 'leaveUnsigned:3:3,race:3:7,crash:8:5'],
+  // Added again, and a message in the moment in which the chat was read anew.
+  ['combined', 3, 'race:7:3,cut:2:1,race:5:3'],
 ];
 
 test('histories that failed once', async () => {

@@ -98,7 +98,9 @@ export class Truth {
     if (this.keyMode !== 'combined') return;
     const here = this.online().filter((held) => this.inChat(held));
     const resets = await Promise.all(here.map(({ username }) => this.unconfirmed(username)));
-    if (resets.includes(false)) await until(() => !this.stored?.shareDue, 'the share that is due');
+    // That an epoch is full concerns only who sends next.
+    const due = () => this.stored?.shareDue && this.stored.epochs.at(-1).sent < this.epochMessages;
+    if (resets.includes(false)) await until(() => !due(), 'the share that is due');
     await this.settled();
   }
 
