@@ -131,7 +131,8 @@ export function createApi({ apiUrl, fetch, store, now, locks, refreshIn, onEnded
 
   async function token() {
     if (!access || access.expiresAt - now() < REFRESH_EARLY_MS) await refresh();
-    return /** @type {Access} */ (access).accessToken;
+    if (!access) throw new ChatSecError('unauthorized', 'the session ended meanwhile');
+    return access.accessToken;
   }
 
   return {

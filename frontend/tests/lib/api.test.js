@@ -206,6 +206,19 @@ test('where there are locks, a refresh waits for the one of another tab and uses
   assert.equal(new Set(queue).size, 1);
 });
 
+test('what is asked while the session ends is refused by name', async () => {
+  const { api } = await open();
+  clock += 900_000; // the next request refreshes first
+  answer = () => ({ body: tokens(2) });
+  const refreshed = api.refresh().then(() => api.forget());
+  await assert.rejects(api.request('GET', '/x'), { code: 'unauthorized' });
+  await refreshed;
+  assert.deepEqual(
+    calls.map(({ path }) => path),
+    ['/api/v1/auth/refresh'],
+  );
+});
+
 test('a session answer without its tokens is refused', async () => {
   const { api } = await open();
   const user = { username: 'alice', display_name: 'Alice' };
