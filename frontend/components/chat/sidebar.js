@@ -1,11 +1,12 @@
 'use client';
 /** The list pane: the user's own row, their chats, and the people who are there. */
 import { useState } from 'react';
+import { PATHS } from '../../config.js';
 import { AccountDialog } from '../account/lazy-account-dialog.js';
 import { Button } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { Notice } from '../ui/notice.js';
-import { useSession } from '../../hooks/useSession.js';
+import { useLogout, useSession } from '../../hooks/useSession.js';
 import { failureWords } from '../../hooks/words.js';
 import { ChatList } from './chat-list.js';
 import { Me } from './me.js';
@@ -14,14 +15,22 @@ import styles from './sidebar.module.css';
 
 /** @typedef {import('../account/account-dialog.js').View} View */
 
-/** What helps against a warning about the account. @type {Record<string, {label: string, view: View}>} */
+/** What helps against a warning about the account: a part of its settings, or null, another log-in. `text`: where the
+ * failure's own words speak of chats. @type {Record<string, {label: string, view: View|null, text?: string}>} */
 const REMEDIES = {
   identity_reset: { label: 'Change password', view: 'compromised' },
+  server_rollback: {
+    label: 'Log in again',
+    view: null,
+    text: 'It shows older keys, people or chats than you had. Until a log-in finds them whole, nobody shows as verified.',
+  },
 };
 
 /** @param {{warnings: import('../../lib/types.js').AccountWarning[], onAccount: (view: View) => void}} props */
 function Warnings({ warnings, onAccount }) {
-  return warnings.map(({ name, detail }) => {
+  const logout = useLogout(PATHS.login);
+  const byName = new Map(warnings.map((warning) => [warning.name, warning]));
+  return [...byName.values()].map(({ name, detail }) => {
     const remedy = Object.hasOwn(REMEDIES, name) ? REMEDIES[name] : null;
     return (
       <div className={styles.warning} key={name}>
@@ -31,13 +40,13 @@ function Warnings({ warnings, onAccount }) {
           title={failureWords(name).title}
           action={
             remedy ? (
-              <Button small onClick={() => onAccount(remedy.view)}>
+              <Button small onClick={() => (remedy.view ? onAccount(remedy.view) : void logout())}>
                 {remedy.label}
               </Button>
             ) : null
           }
         >
-          {failureWords(name).explain || detail}
+          {remedy?.text ?? (failureWords(name).explain || detail)}
         </Notice>
       </div>
     );
