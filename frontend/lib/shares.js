@@ -162,6 +162,7 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
       await chats.load(id);
       await pins.loadChat(id);
       await postFor(id);
+      await messages.catchUp(id); // what somebody else posted in this moment
     },
 
     /** After what is new in a chat: whoever sees a cause posts, one after the other, so that not all do at once.
