@@ -63,7 +63,7 @@ class Visitor:
     def logout(self) -> None:
         """Logs out and waits for the log-in page."""
         self.page.get_by_role("button", name="Log out").click()
-        self.page.get_by_role("button", name="Log in").wait_for()
+        self.page.get_by_role("button", name="Log in", exact=True).wait_for()
 
     # ---- chats
 

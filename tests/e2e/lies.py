@@ -1,0 +1,112 @@
+"""How a server's lies are told to the page, its answers rewritten on their way, and what the page then says."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Locator, Route, expect
+
+from tests.e2e.pages import Visitor
+from tests.support import protocol as p
+
+Json = dict[str, Any]
+Change = Callable[[str, Json], None]  # the path that was asked for, and an object of the answer
+CHATS, LOGIN, PRELOGIN = "**/api/v1/chats**", "**/api/v1/auth/login", "**/api/v1/auth/prelogin"
+
+# What the page says of each, and what it offers.
+SAID = {
+    "bad_share": (
+        "Unusable key share",
+        "does not match its members, so nothing under it is accepted",
+        "Renew key",
+    ),
+    "wrong_recipient_key": ("Key wrapped for someone else", "opens with no key of yours", "Renew key"),
+    "invalid_membership": ("Invalid change of members", "was refused", "See who is in"),
+    "history_fork": (
+        "Members see different histories",
+        "something else than it showed to others",
+        "Start another chat",
+    ),
+    "server_rollback": ("The server lost something", "no longer has what it had confirmed", "Look again"),
+    "mode_changed": (
+        "Kind of encryption changed",
+        "another kind of key than before",
+        "Start another chat",
+    ),
+}
+
+
+def parts(value: Any) -> Iterator[Json]:
+    """All objects in an answer."""
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from parts(inner)
+
+
+@contextmanager
+def lying(reader: Visitor, change: Change, pattern: str = CHATS) -> Iterator[None]:
+    """Every object that the server gives is changed on its way; what it is asked to take is not."""
+
+    def answer(route: Route) -> None:
+        if pattern == CHATS and route.request.method != "GET":
+            route.continue_()
+            return
+        response = route.fetch()
+        body = response.json()
+        for part in list(parts(body)):
+            change(route.request.url.partition("?")[0], part)
+        route.fulfill(response=response, body=json.dumps(body))
+
+    reader.page.route(pattern, answer)
+    try:
+        yield
+    finally:
+        reader.page.unroute_all(behavior="ignoreErrors")  # of answers that are under way
+        reader.page.goto("about:blank")
+
+
+def notice(reader: Visitor, name: str) -> Locator:
+    """What the page says of a chat: the words, and the one thing to do."""
+    title, sentence, button = SAID[name]
+    shown = reader.page.get_by_role("main").get_by_role("alert").filter(has_text=title)
+    expect(shown).to_contain_text(sentence)
+    expect(shown.get_by_role("button")).to_have_text([button])
+    return shown
+
+
+def alarms(reader: Visitor) -> Locator:
+    """Everything that is said loudly; the router's own node, which reads titles out, is none."""
+    return reader.page.locator("[role=alert]:not(#__next-route-announcer__)")
+
+
+def nothing_said(reader: Visitor, chat: str, *texts: str) -> None:
+    """All of it is read, and no alarm is raised."""
+    reader.page.goto(f"/chat#{chat}")
+    for text in texts:
+        reader.expect_verified(text, p.PSS)
+    expect(reader.messages.locator("[data-warning], [data-state=failed]")).to_have_count(0)
+    expect(alarms(reader)).to_have_text([])
+
+
+def sidebar_alarms(reader: Visitor) -> Locator:
+    return reader.chats.get_by_role("alert")
+
+
+def verify(reader: Visitor, name: str) -> None:
+    """Rita compares safety numbers with somebody, and says that they match."""
+    reader.page.get_by_role("button", name="Members").click()
+    members = reader.page.get_by_role("dialog", name="Members")
+    members.get_by_role("button", name=f"Options for {name}").click()
+    members.get_by_role("button", name=f"Verify {name}").click()
+    match(reader, name)
+    reader.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+
+
+def match(reader: Visitor, name: str) -> None:
+    """The two numbers are the same."""
+    dialog = reader.page.get_by_role("dialog", name=f"Verify {name}")
+    dialog.get_by_role("button", name="They match").click()
+    expect(dialog).to_have_count(0)
