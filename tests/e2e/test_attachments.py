@@ -3,47 +3,22 @@
 A file near the limit goes up and comes down with the script's memory flat; what either language seals the other opens.
 """
 
-import mimetypes
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, CDPSession, Page, Route
+from playwright.sync_api import Browser, Page
 
+from tests.e2e.probe import held, open_probe
 from tests.support.attachments import open_attachment, seal_attachment
 from tests.support.client import User
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.browser
 
-FRONTEND = Path(__file__).parents[2] / "frontend"
 MIB = 1 << 20
 FLAT = 16 * MIB  # a few segments, on both sides of encryption, and what the network hands over
-PROBE = """<!doctype html><title>probe</title>
-<script type="importmap">{"imports": {"@noble/hashes/": "/_probe/node_modules/@noble/hashes/"}}</script>
-<script type="module">
-import { createAttachments } from '/_probe/lib/attachments.js';
-const api = { token: async () => window.token, refresh: async () => { throw new Error('refreshed'); } };
-window.files = createAttachments({ api, apiUrl: '', fetch: (...request) => fetch(...request) });
-window.hashed = async (blob) => {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-};
-window.ready = true;
-</script>"""
-
-
-def serve(route: Route) -> None:
-    """The probe and the sources it imports, at the server's own origin."""
-    path = route.request.url.split("/_probe", 1)[1]
-    if path == "/":
-        route.fulfill(body=PROBE, content_type="text/html")
-        return
-    file = FRONTEND / path.lstrip("/")
-    kind = mimetypes.guess_type(file.name)[0] or "text/plain"
-    route.fulfill(body=file.read_bytes(), content_type=kind)
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +38,10 @@ def page(chromium: Browser, server: ServerProcess, alice: User) -> Iterator[Page
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.route("**/_probe/**", serve)
-    page.goto(f"{server.url}/_probe/")
-    page.wait_for_function("window.ready")
-    page.evaluate("(token) => { window.token = token; }", alice.token)
+    open_probe(page, server.url, alice.token)
     yield page
     context.close()
     assert errors == []
-
-
-def held(session: CDPSession) -> int:
-    """Bytes that the script needs, typed arrays with them."""
-    session.send("HeapProfiler.collectGarbage")
-    usage = session.send("Runtime.getHeapUsage")
-    return int(usage["usedSize"]) + int(usage["backingStorageSize"])
 
 
 def most_held(page: Page, work: str, chat: str) -> int:
