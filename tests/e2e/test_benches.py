@@ -33,10 +33,16 @@ CASES = {
         {"1 alone", "1 with Redis", "2 with Redis"},
         ["--pairs=2", "--lanes=2", "--messages=4", "--warm=1", "--most=2"],
     ),
+    "page": ({"log-in", "remove", "add"}, ["--members=3", "--chats=3", "--changes=1", "--quiet=100"]),
+    "attachment": ({"up", "down"}, ["--mib=8"]),
 }
+IN_BROWSER = ("page", "attachment")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.browser] if name in IN_BROWSER else []) for name in CASES],
+)
 def test_runs(name, tmp_path):
     sides, sizes = CASES[name]
     file = tmp_path / "found.json"
