@@ -120,15 +120,19 @@ export class Truth {
     await this.accept(held);
     await this.judge(held);
     const { people } = client.getSnapshot();
-    for (const name of this.names.filter((each) => people[each] && this.verified.has(`${username} ${each}`)))
-      assert.equal(people[name].verified, !this.resets.has(name), `${name} verified for ${username}`);
+    for (const name of this.names.filter((each) => people[each] && each !== username))
+      assert.equal(
+        people[name].verified,
+        this.verified.has(`${username} ${name}`),
+        `${name} for ${username}`,
+      );
   }
 
   async judge(held) {
     const { client, username, device } = held;
     noAlarm(client.getSnapshot(), device, this.resets);
     if (!this.inChat(held)) return this.judgeFormer(held);
-    const items = (await loadAll(client, this.chat)).filter(({ seq }) => seq !== null);
+    const items = await this.all(held);
     noAlarm(client.getSnapshot(), device, this.resets);
     const first = this.stored.members.get(username).joined_seq;
     const due = this.stored.items.filter(({ seq }) => seq >= first).map(({ seq }) => seq);
@@ -137,6 +141,16 @@ export class Truth {
     for (const item of items) this.judgeItem(item, username);
     this.judgeMembers(held);
     return undefined;
+  }
+
+  /** All items that have a place; what comes in this moment too. */
+  async all({ client, device }) {
+    let items = [];
+    await until(async () => {
+      items = (await loadAll(client, this.chat)).filter(({ seq }) => seq !== null);
+      return items.at(-1)?.seq === this.stored.items.length;
+    }, `all of it for ${device}`);
+    return items;
   }
 
   /** Whoever is no member has nothing of what came after. */

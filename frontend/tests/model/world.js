@@ -319,6 +319,7 @@ export class World extends Truth {
     const { bundle, backup } = await this.identities.get(username).renew({ linked: false, account });
     await this.server.renewKeys(username, bundle, backup);
     this.resets.add(username);
+    for (const mark of [...this.verified]) if (mark.endsWith(` ${username}`)) this.verified.delete(mark);
     for (const { device } of devices) await this.log(username, device);
     await this.acceptResets();
     await this.confirm(username);
