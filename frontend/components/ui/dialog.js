@@ -1,6 +1,6 @@
 'use client';
 /** A modal on the native dialog element: focus is trapped and given back, Esc and the backdrop close it. */
-import { useEffect, useId, useRef } from 'react';
+import { useId, useLayoutEffect, useRef } from 'react';
 import { IconButton } from './button.js';
 import { Icon } from './icon.js';
 import styles from './dialog.module.css';
@@ -13,7 +13,8 @@ import styles from './dialog.module.css';
 export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
   const id = useId();
   const ref = useRef(/** @type {HTMLDialogElement|null} */ (null));
-  useEffect(() => {
+  // Before the page is drawn without it: a dialog that is taken away open gives the focus back to nobody.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     if (!dialog || dialog.open) return undefined;
     dialog.showModal();
@@ -26,8 +27,14 @@ export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
       data-size={size}
       aria-labelledby={id}
       onCancel={(event) => {
+        // React hands these two on to the dialog around this one, too.
+        if (event.target !== ref.current) return;
         event.preventDefault();
         onClose();
+      }}
+      onClose={(event) => {
+        // Closed by the browser, which need not ask first.
+        if (event.target === ref.current && !ref.current.open) onClose();
       }}
       onClick={(event) => {
         if (event.target === ref.current) onClose();
