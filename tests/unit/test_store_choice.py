@@ -41,11 +41,9 @@ def test_the_settings_choose(tmp_path: Path) -> None:
         store.close()
 
 
-@pytest.mark.parametrize(
-    "uri", ["mongodb://user:hid%den@127.0.0.1", f"mongodb://user:hidden@127.0.0.1:{free_port()}"]
-)
+@pytest.mark.parametrize("uri", ["mongodb://user:hid%den@127.0.0.1", "mongodb://user:hidden@127.0.0.1:{}"])
 def test_a_database_that_is_not_there(tmp_path: Path, uri: str) -> None:
     with pytest.raises(ChatSecError) as caught:
-        open_storage(tmp_path, uri, DirectOffload())
+        open_storage(tmp_path, uri.format(free_port()), DirectOffload())
     assert caught.value.code == "unavailable"
     assert "MONGO_URI" in caught.value.detail and "hid" not in caught.value.detail

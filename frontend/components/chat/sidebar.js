@@ -19,6 +19,11 @@ import styles from './sidebar.module.css';
  * failure's own words speak of chats. @type {Record<string, {label: string, view: View|null, text?: string}>} */
 const REMEDIES = {
   identity_reset: { label: 'Change password', view: 'compromised' },
+  keys_unavailable: {
+    label: 'Log in again',
+    view: null,
+    text: 'They were renewed on another device, or their backup does not open. A log-in fetches them.',
+  },
   server_rollback: {
     label: 'Log in again',
     view: null,
