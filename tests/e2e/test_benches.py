@@ -33,7 +33,7 @@ CASES = {
         {"1 alone", "1 with Redis", "2 with Redis"},
         ["--pairs=2", "--lanes=2", "--messages=4", "--warm=1", "--most=2"],
     ),
-    "page": ({"log-in", "remove", "add"}, ["--members=3", "--chats=3", "--changes=1", "--quiet=100"]),
+    "page": ({"log-in", "remove", "add"}, ["--members=3", "--chats=3", "--changes=1"]),
     "attachment": ({"up", "down"}, ["--mib=8"]),
 }
 IN_BROWSER = ("page", "attachment")
