@@ -1,4 +1,4 @@
-"""Pictures of six screens at two widths, from the running page: `python -m tests.e2e.screenshots` → docs/screens."""
+"""Pictures of seven screens at two widths, from the running page: `python -m tests.e2e.screenshots` → docs/screens."""
 
 import sys
 import tempfile
@@ -94,11 +94,23 @@ def talk(visitor: Visitor, mara: User, jonas: User, width: int) -> None:
     visitor.page.locator("nav a", has_text="Spring release").wait_for(state="attached")
     visitor.page.get_by_label("Sign with").select_option(p.PSS)
     shoot(visitor, "chat", width)
+    verify(visitor, width)
     spoil(mara, chat)
     expect(visitor.articles.and_(visitor.page.locator('[data-reason="bad_signature"]'))).to_be_visible()
     visitor.expect_verified("Did my last one reach you?", p.PSS)
     visitor.page.locator("nav a", has_text="Mara").filter(has_not_text="unread").wait_for(state="attached")
     shoot(visitor, "chat-failed", width)
+
+
+def verify(visitor: Visitor, width: int) -> None:
+    """The safety number with mara: verify."""
+    visitor.page.get_by_role("button", name="Members").click()
+    visitor.page.get_by_role("button", name="Verify Mara").click()
+    dialog = visitor.page.get_by_role("dialog", name="Verify Mara")
+    dialog.get_by_role("button", name="They match").wait_for()
+    shoot(visitor, "verify", width)
+    visitor.page.keyboard.press("Escape")
+    visitor.page.keyboard.press("Escape")
 
 
 def take(browser: Browser, url: str, width: int, height: int) -> None:
@@ -123,7 +135,7 @@ def main() -> int:
     with sync_playwright() as run:
         browser = run.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for width, height in SIZES:
-            with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder)) as server:
+            with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder), CHAT_KEY_MODE="combined") as server:
                 take(browser, server.url, width, height)
         browser.close()
     return 0
