@@ -107,7 +107,7 @@ def verify(visitor: Visitor, width: int) -> None:
     visitor.page.get_by_role("button", name="Members").click()
     visitor.page.get_by_role("button", name="Verify Mara").click()
     dialog = visitor.page.get_by_role("dialog", name="Verify Mara")
-    dialog.get_by_role("button", name="They match").wait_for()
+    expect(dialog.get_by_role("button", name="They match")).to_be_enabled()
     shoot(visitor, "verify", width)
     visitor.page.keyboard.press("Escape")
     visitor.page.keyboard.press("Escape")
