@@ -135,7 +135,10 @@ def main() -> int:
     with sync_playwright() as run:
         browser = run.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for width, height in SIZES:
-            with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder), CHAT_KEY_MODE="combined") as server:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                ServerProcess(Path(folder), CHAT_KEY_MODE="combined") as server,
+            ):
                 take(browser, server.url, width, height)
         browser.close()
     return 0
