@@ -25,7 +25,7 @@ dist: $(BIN)/python frontend/out/index.html ## one file to install, dist/chatsec
 
 test: $(BIN)/.dev frontend/node_modules/.installed frontend/out/index.html ## everything: JavaScript, Python, the browser
 	cd frontend && npm test --silent
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(BIN)/.dev frontend/node_modules/.installed ## format, lint, types, import contracts, house tests
 	$(BIN)/ruff format --check .

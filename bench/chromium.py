@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from bench.processes import pss_kib
-from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.conftest import CHROMIUM
+from tests.e2e.conftest import FLAGS
 
 PATIENCE = 120_000  # ms for a control to be there; nothing of it is measured
 

@@ -1,12 +1,41 @@
-"""Fixtures that several folders share: a live server process, and people on it."""
+"""Fixtures that several folders share: a live server process, and people on it. And where there is no Chromium.
 
+Then the tests marked `browser` are left out, in one line that says so; with CHATSEC_REQUIRE_BROWSER=1 that is a failure.
+"""
+
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.client import User
 from tests.support.server import ServerProcess
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker; without Chromium, refuses to start if it is required."""
+    config.addinivalue_line("markers", "browser: needs Chromium")
+    if os.environ.get("CHATSEC_REQUIRE_BROWSER") == "1" and not shutil.which(CHROMIUM):
+        raise pytest.UsageError(f"no Chromium at {CHROMIUM}, and CHATSEC_REQUIRE_BROWSER=1 asks for it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without Chromium: takes the browser tests out."""
+    browser = [item for item in items if item.get_closest_marker("browser")]
+    if browser and not shutil.which(CHROMIUM):
+        config.hook.pytest_deselected(items=browser)
+        items[:] = [item for item in items if item not in browser]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The one line. Tests that run side by side are collected elsewhere, so it does not say how many."""
+    if not shutil.which(CHROMIUM):
+        terminalreporter.write_line(f"no Chromium at {CHROMIUM}: tests in a browser are left out")
 
 
 @pytest.fixture(scope="module")

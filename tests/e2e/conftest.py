@@ -1,21 +1,15 @@
-"""Chromium for the tests marked `browser`.
+"""Chromium for the tests marked `browser`."""
 
-Where it is missing they are left out, in one line that says so; with CHATSEC_REQUIRE_BROWSER=1 that is a failure.
-"""
-
-import os
-import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.conftest import CHROMIUM
 from tests.e2e.pages import WAIT, Visitor
 from tests.support.server import ServerProcess
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -25,32 +19,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-LEFT_OUT = pytest.StashKey[Counter[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Registers the marker."""
-    config.addinivalue_line("markers", "browser: needs Chromium")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without Chromium: refuses to start if it is required, else takes the browser tests out."""
-    browser = [item for item in items if item.get_closest_marker("browser")]
-    if not browser or shutil.which(CHROMIUM):
-        return
-    if os.environ.get("CHATSEC_REQUIRE_BROWSER") == "1":
-        raise pytest.UsageError(f"no Chromium at {CHROMIUM}, and CHATSEC_REQUIRE_BROWSER=1 asks for it")
-    config.stash[LEFT_OUT] = Counter(item.nodeid.split("::")[0] for item in browser)
-    config.hook.pytest_deselected(items=browser)
-    items[:] = [item for item in items if item not in browser]
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The one line."""
-    left_out = config.stash.get(LEFT_OUT, None)
-    if left_out:
-        tests = ", ".join(f"{path} ({count})" for path, count in sorted(left_out.items()))
-        terminalreporter.write_line(f"no Chromium at {CHROMIUM}; left out: {tests}")
 
 
 @pytest.fixture(scope="session")

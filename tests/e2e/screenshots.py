@@ -6,7 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.conftest import CHROMIUM
+from tests.e2e.conftest import FLAGS
 from tests.e2e.pages import PASSWORD, Visitor
 from tests.support import protocol as p
 from tests.support.client import User
