@@ -60,13 +60,13 @@ class Scene:
     def senders(self) -> list[Device]:
         return [device for device in self.devices if device.sends is not None]
 
-    def flow(self, count: int = 5) -> None:
+    def flow(self, count: int = 5, within: float = RIGHT) -> None:
         """Until so many more messages of everybody who sends are acked, and everybody is there."""
         before = {device: len(device.acked) for device in self.senders}
         until(
             lambda: all(len(device.acked) >= was + count for device, was in before.items()),
             f"{count} more acks for each: {[(d.name, len(d.acked) - was) for d, was in before.items()]}",
-            RIGHT,
+            within,
         )
         self.all_there()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.scene import Scene
+from tests.e2e.scene import RIGHT, Scene
 from tests.support.client import User
 from tests.support.cluster import Cluster, until
 
@@ -221,6 +221,6 @@ def test_the_database_is_slow(cluster: Cluster, scene: Scene) -> None:
     """Two seconds a call: what is acked is true, however late."""
     scene.fault()
     with cluster.failing(*READS, *WRITES, blockConnection=True, blockTimeMS=2000):
-        scene.flow(1)
+        scene.flow(1, within=3 * RIGHT)
     scene.flow()
     scene.judge("the database takes 2 s a call")
