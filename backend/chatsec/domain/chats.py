@@ -248,7 +248,7 @@ class ChatService:
         try:
             self._append(NewEvent(chat, "rekey", ""), due)
         except ChatSecError as error:
-            if error.code != "not_found":
+            if error.code not in ("not_found", "unavailable"):  # with the store away the next message asks again
                 raise
 
     # -------------------------------------------------------- how: `combined` chats

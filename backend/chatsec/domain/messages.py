@@ -91,7 +91,10 @@ class MessageService:
         """Moves delivered and read marks forward; durable and told to the others when it returns."""
 
         def tell(placed: Mark) -> None:
-            head = self._storage.chats.head(mark.chat)
+            try:
+                head = self._storage.chats.head(mark.chat)
+            except ChatSecError:  # the store is away; the mark is in it, and the others see it with the chat
+                return
             self._publisher.receipt(placed, head.members if head else (), skip_sid)
 
         # Beside the committer: a receipt has no place in the sequence and must not hold it up.
