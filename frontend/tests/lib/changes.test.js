@@ -9,6 +9,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { chatOf, itemsOf } from '../model/hostile.js';
 import { clientOf, enter, settle, until } from '../model/people.js';
 import { ModelServer } from '../model/server.js';
+import { gated, read, refuse } from './gate.js';
 
 const NAMES = ['alice', 'bob', 'carol'];
 
@@ -26,7 +27,9 @@ beforeEach(async () => {
   server.keyMode = 'combined';
   identities = await settle(server, NAMES);
   gate = undefined;
-  alice = await enter(server, identities.get('alice'), 'alice', { fetch: gated('alice') });
+  alice = await enter(server, identities.get('alice'), 'alice', {
+    fetch: gated(server, 'alice', () => gate),
+  });
   bob = await enter(server, identities.get('bob'));
   carol = await enter(server, identities.get('carol'));
   open = [alice, bob, carol];
@@ -37,22 +40,6 @@ beforeEach(async () => {
 });
 afterEach(() => open.forEach((client) => client.close()));
 
-/** The line of a device, with the gate before whatever changes a chat. */
-function gated(device) {
-  const { fetch } = server.transport(device);
-  return (url, init) => {
-    const change = String(url).endsWith('/events') && init.method === 'POST';
-    return change && gate ? gate(JSON.parse(init.body), () => fetch(url, init)) : fetch(url, init);
-  };
-}
-
-const refuse = (code, extra = {}) =>
-  new Response(JSON.stringify({ type: 'about:blank', title: code, status: 409, code, ...extra }), {
-    status: 409,
-    headers: { 'content-type': 'application/problem+json' },
-  });
-
-const read = ({ protected: text }) => JSON.parse(Buffer.from(text, 'base64url').toString());
 const bodies = () => server.sent.map((text) => JSON.parse(text)).filter((body) => body?.kind);
 const entries = () => bodies().flatMap(({ membership }) => (membership ? [membership] : []));
 const shares = () => bodies().flatMap(({ client_share: share }) => (share ? [share] : []));
@@ -100,7 +87,7 @@ test('given up on while offline, it is sent with the next connection, as the sam
   assert.equal(log().length, 1);
   const sent = entries();
   alice.close();
-  const again = clientOf(server, 'alice', { store: alice.store, fetch: gated('alice') });
+  const again = clientOf(server, 'alice', { store: alice.store, fetch: gated(server, 'alice', () => gate) });
   open.push(again);
   await again.restore();
   await until(() => log().length === 2, 'sent again');

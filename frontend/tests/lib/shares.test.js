@@ -10,6 +10,7 @@ import { endAccount } from '../model/chats.js';
 import { chatOf, itemsOf } from '../model/hostile.js';
 import { enter, loadAll, settle, until } from '../model/people.js';
 import { ModelServer } from '../model/server.js';
+import { gated, read, refuse } from './gate.js';
 
 const NAMES = ['alice', 'bob', 'carol'];
 
@@ -27,7 +28,9 @@ beforeEach(async () => {
   server.keyMode = 'combined';
   identities = await settle(server, NAMES);
   gate = undefined;
-  alice = await enter(server, identities.get('alice'), 'alice', { fetch: gated('alice') });
+  alice = await enter(server, identities.get('alice'), 'alice', {
+    fetch: gated(server, 'alice', () => gate),
+  });
   bob = await enter(server, identities.get('bob'));
   open = [alice, bob];
   id = await alice.startChat({ usernames: ['bob', 'carol'] });
@@ -37,21 +40,6 @@ beforeEach(async () => {
 });
 afterEach(() => open.forEach((client) => client.close()));
 
-function gated(device) {
-  const { fetch } = server.transport(device);
-  return (url, init) => {
-    const change = String(url).endsWith('/events') && init.method === 'POST';
-    return change && gate ? gate(JSON.parse(init.body), () => fetch(url, init)) : fetch(url, init);
-  };
-}
-
-const refuse = (code, extra = {}) =>
-  new Response(JSON.stringify({ type: 'about:blank', title: code, status: 409, code, ...extra }), {
-    status: 409,
-    headers: { 'content-type': 'application/problem+json' },
-  });
-
-const read = ({ protected: text }) => JSON.parse(Buffer.from(text, 'base64url').toString());
 const kinds = () => server.chats.get(id).items.flatMap(({ body }) => (body.event ? [body.event.kind] : []));
 const alone = (work) => server.alone(work);
 const send = (client, body) => client.send(id, { body }, 'Ed25519');
