@@ -248,7 +248,8 @@ class ChatService:
         try:
             self._append(NewEvent(chat, "rekey", ""), due)
         except ChatSecError as error:
-            if error.code not in ("not_found", "unavailable"):  # with the store away the next message asks again
+            # With the store away, the next message asks again.
+            if error.code not in ("not_found", "unavailable"):
                 raise
 
     # -------------------------------------------------------- how: `combined` chats
