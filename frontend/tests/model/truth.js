@@ -147,7 +147,9 @@ export class Truth {
   async all({ client, device }) {
     let items = [];
     await until(async () => {
-      items = (await loadAll(client, this.chat)).filter(({ seq }) => seq !== null);
+      await loadAll(client, this.chat);
+      await this.acceptResets(); // who was away meanwhile learns of one only now
+      items = client.getSnapshot().open[this.chat].items.filter(({ seq }) => seq !== null);
       return items.at(-1)?.seq === this.stored.items.length;
     }, `all of it for ${device}`);
     return items;
