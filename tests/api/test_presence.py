@@ -1,103 +1,19 @@
-"""Presence: who is here, who is told what and how often; on real SQLite, with sockets that write down what they get.
-
-The loops of the service run when `settle` is called, and sleeping takes no time: `meanwhile` says what happens during
-it.
-"""
+"""Presence: who is here, who is told what and how often; on real SQLite, with sockets that write down what they get."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
-from chatsec.domain.limits import Limits
 from chatsec.domain.models import Json
-from chatsec.domain.presence import DIRECTORY_PAUSE, PresenceService
+from chatsec.domain.presence import DIRECTORY_PAUSE
 from chatsec.errors import ChatSecError
 from chatsec.realtime import presence as events
 from chatsec.realtime.connection import Connection
-from chatsec.rest import create_app
-from chatsec.rest import presence as routes
-from tests.api.conftest import World, fields, refused
-from tests.support.chats import make_chat, remove
-from tests.support.presence import Sockets, Steps
-
-
-class Hall:
-    """Alice, Bob and Carol share a chat; Dave shares one with Carol; Eve with nobody."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.people = {name: world.register(name) for name in ("alice", "bob", "carol", "dave", "eve")}
-        self.chat = make_chat(world.storage, "alice", "bob", "carol")
-        make_chat(world.storage, "carol", "dave")
-        self.sockets = Sockets()
-        self.steps = Steps()
-        self.presence = self.new_service()
-
-    def new_service(self) -> PresenceService:
-        return PresenceService(
-            accounts=self.world.storage.accounts,
-            chats=self.world.storage.chats,
-            publisher=self.sockets,
-            offload=self.steps,
-            clock=self.world.clock,
-        )
-
-    def enter(self, *sids: str, settle: bool = True) -> list[Json]:
-        """Sockets named like `bob1`; the list that the last one got."""
-        people: list[Json] = []
-        for sid in sids:
-            self.sockets.users[sid] = sid.rstrip("0123456789")
-            people = self.presence.connect(self.sockets.users[sid], sid)
-        if settle:
-            self.settle()
-        return people
-
-    def leave(self, *sids: str, settle: bool = True) -> None:
-        for sid in sids:
-            self.sockets.users.pop(sid, None)
-            self.presence.disconnect(sid)
-        if settle:
-            self.settle()
-
-    def set(self, sid: str, status: str) -> None:
-        self.presence.set_status(self.sockets.users[sid], status)
-        self.settle()
-
-    def watch(self, sid: str, directory: bool = True) -> None:
-        self.presence.watch(self.sockets.users[sid], sid, directory)
-        self.settle()
-
-    def settle(self) -> None:
-        self.steps.settle()
-
-    def told(self, sid: str) -> list[tuple[str, str]]:
-        """(username, status) of every change that the socket was told."""
-        return [
-            (change["username"], change["status"])
-            for event, changes in self.sockets.take(sid)
-            if event == "presence"
-            for change in changes
-        ]
-
-    def seen(self, username: str, viewer: str = "bob") -> tuple[str, int | None]:
-        account = self.world.storage.accounts.get(username)
-        assert account is not None
-        return self.presence.of(account, viewer)
-
-    def client(self) -> FlaskClient:
-        app = create_app(
-            [routes.blueprint(self.presence)],
-            sessions=self.world.sessions,
-            limits=Limits(self.world.clock, enabled=False),
-        )
-        return app.test_client()
-
-    def get(self, path: str, who: str = "bob") -> Any:
-        token = {"Authorization": f"Bearer {self.people[who].access}"}
-        return self.client().get(f"/api/v1{path}", headers=token)
+from tests.api.conftest import World
+from tests.api.hall import Hall
+from tests.support.chats import remove
 
 
 @pytest.fixture
@@ -408,75 +324,3 @@ def test_wrong_shapes_are_invalid(hall: Hall, handler: Any, body: Any) -> None:
     with pytest.raises(ChatSecError, match=r"^invalid"):
         handler(hall.presence, Connection("alice1", "alice", "session"), body)
     assert hall.seen("alice")[0] == "online"
-
-
-# ---------------------------------------------------------------- REST
-
-
-def test_a_person_as_the_protocol_says(hall: Hall) -> None:
-    hall.enter("alice1")
-    user = hall.get("/users/alice").get_json()
-    assert set(user) == {"username", "display_name", "created_at", "status", "last_seen", "keys_version"}
-    assert (user["username"], user["status"], user["keys_version"]) == ("alice", "online", 1)
-    assert hall.get("/users/ALICE").get_json()["username"] == "alice"
-    eve = hall.get("/users/eve").get_json()
-    assert (eve["status"], eve["last_seen"], eve["keys_version"]) == ("offline", None, 0)
-
-
-def test_invisible_shows_in_no_answer(hall: Hall) -> None:
-    hall.enter("alice1", "bob1")
-    hall.set("alice1", "invisible")
-    assert hall.get("/users/alice").get_json()["status"] == "offline"
-    assert [one["username"] for one in hall.get("/users?online=true").get_json()["items"]] == ["bob"]
-    assert hall.get("/users/alice", "alice").get_json()["status"] == "invisible"
-
-
-def test_people_are_found_by_name_page_by_page(hall: Hall) -> None:
-    found, cursor = [], ""
-    while True:
-        page = hall.get(f"/users?limit=2&cursor={cursor}").get_json()
-        found += [one["username"] for one in page["items"]]
-        if not (cursor := page["next"] or ""):
-            break
-    assert found == ["alice", "bob", "carol", "dave", "eve"]
-    assert [one["username"] for one in hall.get("/users?query=AR").get_json()["items"]] == ["carol"]
-    assert hall.get("/users?query=%25").get_json()["items"] == []
-    assert hall.get("/users?query=_").get_json()["items"] == []
-    assert len(hall.get("/users?limit=100000").get_json()["items"]) == 5
-
-
-def test_who_is_online_page_by_page(hall: Hall) -> None:
-    hall.enter("alice1", "carol1", "dave1")
-    first = hall.get("/users?online=true&limit=2").get_json()
-    assert [one["username"] for one in first["items"]] == ["alice", "carol"]
-    rest = hall.get(f"/users?online=true&limit=2&cursor={first['next']}").get_json()
-    assert [one["username"] for one in rest["items"]] == ["dave"] and rest["next"] is None
-    assert [one["username"] for one in hall.get("/users?online=true&query=AV").get_json()["items"]] == [
-        "dave"
-    ]
-
-
-def test_an_account_that_ended_is_not_found(hall: Hall) -> None:
-    hall.enter("eve1")
-    hall.world.storage.accounts.end("eve", hall.world.clock.now())
-    refused(hall.get("/users/eve"), 404, "not_found")
-    assert "eve" not in hall.get("/users").get_data(as_text=True)
-    assert "eve" not in hall.get("/users?online=true").get_data(as_text=True)
-
-
-def test_what_is_not_answered(hall: Hall) -> None:
-    refused(hall.client().get("/api/v1/users"), 401, "unauthorized")
-    refused(hall.client().get("/api/v1/users/alice"), 401, "unauthorized")
-    for name in ("nobody", "%00", "al%20ice", "x" * 5000, "%ed%a0%80"):
-        refused(hall.get(f"/users/{name}"), 404, "not_found")
-    for query, field in (
-        ("online=yes", "online"),
-        ("online=1", "online"),
-        ("limit=0", "limit"),
-        ("limit=-1", "limit"),
-        ("limit=1.5", "limit"),
-        ("query=%00", "query"),
-        (f"query={'x' * 2000}", "query"),
-        ("cursor=%00", "cursor"),
-    ):
-        assert fields(refused(hall.get(f"/users?{query}"), 400, "invalid")) == {field}, query

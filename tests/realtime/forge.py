@@ -3,10 +3,13 @@
 import json
 import os
 import uuid
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support import protocol as p
-from tests.support.client import User
+from tests.support.client import ApiError, User
 
 KEY = os.urandom(32)
 
@@ -48,3 +51,16 @@ def raw_ciphertext(user: User, chat: str, size: int, /, **fields: Any) -> p.Enve
 def header_of(envelope: p.Envelope) -> dict[str, Any]:
     """The header JSON of an envelope."""
     return p.parse_object(p.un64u(envelope["protected"]))
+
+
+def refusal(ack: dict[str, Any]) -> str:
+    """The code of a refused ack; of `invalid` with the field."""
+    assert ack["ok"] is False and isinstance(ack["detail"], str)
+    return f"invalid {ack['errors'][0]['field']}" if "errors" in ack else ack["code"]
+
+
+def problem(call: Callable[..., Any], *args: Any) -> dict[str, Any]:
+    """What a refused call was answered."""
+    with pytest.raises(ApiError) as caught:
+        call(*args)
+    return caught.value.body
