@@ -57,6 +57,7 @@ function messageItem({ facts, reason, warnings }, me, receipts, changes) {
   const from = header?.from ?? '';
   const id = header?.id ?? '';
   const mine = from === me && reason === null;
+  const change = changes.get(`${from} ${id}`);
   return {
     kind: 'message',
     // A failed one may claim the id of another: its place is all that is its own.
@@ -71,8 +72,9 @@ function messageItem({ facts, reason, warnings }, me, receipts, changes) {
     state: reason ? 'failed' : mine ? reach(facts.seq, me, receipts) : 'verified',
     reason,
     explain: reason ? FAILURES[reason].explain : null,
-    warnings: [...warnings],
-    payload: reason ? null : changed(payload, changes.get(`${from} ${id}`), reactionsTo(id, changes)),
+    // What is wrong with an edit is said on what it changed: nowhere else is it seen.
+    warnings: reason ? [] : [...new Set([...warnings, ...(change?.warnings ?? [])])],
+    payload: reason ? null : changed(payload, change, reactionsTo(id, changes)),
   };
 }
 
@@ -92,7 +94,7 @@ function reach(seq, me, { members, delivered, read }) {
 // ---- edits, deletions, reactions ----
 
 /**
- * @typedef {{body?: string, deleted?: boolean, reactions: Map<string, Set<string>>}} Change
+ * @typedef {{body?: string, deleted?: boolean, reactions: Map<string, Set<string>>, warnings: string[]}} Change
  * @typedef {Map<string, Change>} Changes by "from id" for edits and deletions, by " id" for reactions
  */
 
@@ -104,18 +106,21 @@ function collect(verdicts) {
   const targets = new Map();
   const at = (/** @type {string} */ name) => {
     /** @type {Change} */
-    const change = changes.get(name) ?? { reactions: new Map() };
+    const change = changes.get(name) ?? { reactions: new Map(), warnings: [] };
     changes.set(name, change);
     return change;
   };
-  for (const { facts, reason } of verdicts) {
+  for (const { facts, reason, warnings } of verdicts) {
     if (facts.kind !== 'message' || reason || !facts.header || !facts.payload) continue;
     const { from, id } = facts.header;
     const { type, target, body, emoji, on } = facts.payload;
-    if (type === 'edit')
-      at(`${from} ${target}`).body = body; // in order of seq: the highest stays
-    else if (type === 'delete') at(`${from} ${target}`).deleted = true;
-    else if (type === 'reaction') react(at(` ${target}`).reactions, emoji, from, on);
+    if (type === 'edit' || type === 'delete') {
+      const change = at(`${from} ${target}`);
+      if (type === 'edit')
+        change.body = body; // in order of seq: the highest stays
+      else change.deleted = true;
+      change.warnings.push(...warnings);
+    } else if (type === 'reaction') react(at(` ${target}`).reactions, emoji, from, on);
     else targets.set(id, (targets.get(id) ?? new Set()).add(from));
   }
   return { changes, targets };
@@ -135,20 +140,22 @@ function reactionsTo(id, changes) {
   return held.length > 0 ? Object.fromEntries(held.map(([emoji, who]) => [emoji, [...who]])) : null;
 }
 
-/** True for a message that shows only in the one it names. @param {Verdict} verdict
+/** True for a message that shows only in the one it names; a reaction that is warned of shows by itself too, since that
+ * message is another person's. @param {Verdict} verdict
  * @param {Map<string, Set<string>>} targets @param {boolean} complete */
-function isFolded({ facts, reason }, targets, complete) {
+function isFolded({ facts, reason, warnings }, targets, complete) {
   if (facts.kind !== 'message' || reason || !facts.payload || !facts.header) return false;
   const { type, target } = facts.payload;
   if (!['edit', 'delete', 'reaction'].includes(type)) return false;
   const authors = targets.get(target);
   if (!authors) return !complete; // the target may stand on a page that is not loaded yet
-  return type === 'reaction' || authors.has(facts.header.from); // by others, they count for nothing and show so
+  return type === 'reaction' ? warnings.length === 0 : authors.has(facts.header.from); // by others, they count for nothing and show so
 }
 
-/** @param {any} payload @param {Change|undefined} change @param {Record<string, string[]>|null} reactions */
-function changed(payload, change, reactions) {
-  if (!payload || payload.type !== 'text') return payload;
+/** What a view adds is never the author's to say: it is left out of what they sent.
+ * @param {any} payload @param {Change|undefined} change @param {Record<string, string[]>|null} reactions */
+function changed({ edited: _e, deleted: _d, reactions: _r, ...payload }, change, reactions) {
+  if (payload.type !== 'text') return payload;
   if (change?.deleted) return { type: 'text', body: '', deleted: true };
   const edited = change?.body === undefined ? {} : { body: change.body, edited: true };
   return { ...payload, ...edited, ...(reactions && { reactions }) };

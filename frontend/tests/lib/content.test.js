@@ -125,6 +125,39 @@ test('replies and unknown types stay as they are', () => {
   );
 });
 
+test('what the view adds to a message is never its author’s to say', () => {
+  const forged = { edited: true, deleted: true, reactions: { '👍': ['alice', 'carol'], '🎉': 3 } };
+  const items = view([
+    ['bob', { ...text('x'), ...forged }],
+    ['bob', { type: 'poll', ...forged }],
+  ]);
+  assert.deepEqual(
+    items.map(({ payload }) => payload),
+    [text('x'), { type: 'poll' }],
+  );
+});
+
+test('a warning on an edit shows on what it changed, one on a reaction beside it', () => {
+  const gap = { header: { n: 3, prev: 'h' } };
+  const items = view([
+    ['bob', text('one'), target],
+    ['bob', { type: 'edit', target: id, body: 'two' }, gap],
+    ['carol', { type: 'reaction', target: id, emoji: '👍', on: true }, gap],
+  ]);
+  assert.deepEqual(
+    items.map(({ from, payload, warnings }) => [from, payload.body, payload.reactions, warnings]),
+    [
+      ['bob', 'two', { '👍': ['carol'] }, ['chain_gap']],
+      ['carol', undefined, undefined, ['chain_gap']],
+    ],
+  );
+  const deleted = view([
+    ['bob', text('one'), target],
+    ['bob', { type: 'delete', target: id }, gap],
+  ]);
+  assert.deepEqual(deleted[0].warnings, ['chain_gap']);
+});
+
 test('own messages go as far as the least advanced of the others', () => {
   const own = (receipts) => view([['alice', text('x')]], { receipts })[0].state;
   assert.equal(own({}), 'sent');
