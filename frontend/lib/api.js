@@ -1,7 +1,7 @@
 /**
  * The REST side of the server (protocol §6): requests, problem details as errors, and the session's tokens.
  *
- * Refuses what is not of the protocol: an answer that is not JSON, a problem with an unknown code (`bad_answer`).
+ * Refuses what is not of the protocol: an answer that is not JSON or nested beyond reason, a problem with an unknown code (`bad_answer`).
  * One refresh runs at a time, over all tabs where Web Locks exist, or two tabs would log each other out.
  */
 
@@ -11,6 +11,7 @@ import { ChatSecError, isFailure } from './errors.js';
 const BASE = '/api/v1';
 const TIMEOUT_MS = 30_000;
 const REFRESH_EARLY_MS = 30_000; // before the access token ends
+const DEEPEST = 64; // levels of an answer: the protocol's have fewer than ten
 const REFRESH_LOCK = 'chatsec-refresh';
 const ENDS_SESSION = ['unauthorized', 'token_expired', 'csrf_failed', 'invalid_credentials'];
 
@@ -198,11 +199,19 @@ export function readJson(response, bytes, type) {
   if (given !== type) throw new ChatSecError('bad_answer', `answer is ${given || 'of no type'}, not ${type}`);
   try {
     const value = parseStrictJson(bytes);
-    if (isObject(value)) return value;
+    if (isObject(value) && isShallow(value)) return value;
   } catch (error) {
     if (!(error instanceof ChatSecError)) throw error;
   }
   throw new ChatSecError('bad_answer', 'answer is not a JSON object');
+}
+
+/** Nested no deeper than whatever works on it by recursion can bear. @param {unknown} value */
+function isShallow(value) {
+  let level = [value];
+  for (let depth = 0; depth < DEEPEST && level.length > 0; depth++)
+    level = level.flatMap((each) => (each !== null && typeof each === 'object' ? Object.values(each) : []));
+  return level.length === 0;
 }
 
 /** A refusal as an error (RFC 9457). @param {Response} response @param {Uint8Array} bytes */

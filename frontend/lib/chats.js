@@ -128,9 +128,9 @@ export function createChats({ api, store, me, now, onChange, onStored }) {
     noteItem(id, seq, mine) {
       const held = chats.get(id);
       if (!held) return;
-      const chat = { ...held.chat, last_seq: Math.max(held.chat.last_seq, seq) };
-      if (mine) chat.read = { ...chat.read, [me()]: Math.max(chat.read[me()] ?? 0, seq) };
-      chats.set(id, { ...held, chat, active: now() });
+      const marks = mergeMarks(held.chat, { delivered: {}, read: mine ? { [me()]: seq } : {} });
+      const last_seq = Math.max(held.chat.last_seq, seq);
+      chats.set(id, { ...held, chat: { ...held.chat, ...marks, last_seq }, active: now() });
       onChange(id);
     },
     /** @param {string} id @param {string} username @param {{delivered?: number, read?: number}} marks */
@@ -182,13 +182,14 @@ export function createChats({ api, store, me, now, onChange, onStored }) {
 /** @param {Chat} chat @returns {Anchor|null} */
 const anchorOf = ({ membership, last_seq: seq }) => (membership ? { seq, n: membership.n } : null);
 
-/** Marks only move forward. @param {Pick<Chat, 'read'|'delivered'>|undefined} held @param {Pick<Chat, 'read'|'delivered'>} told */
+/** Marks only move forward; by name, whatever the name: nothing is inherited. @param {Pick<Chat, 'read'|'delivered'>|undefined} held @param {Pick<Chat, 'read'|'delivered'>} told */
 function mergeMarks(held, told) {
   const furthest = (
     /** @type {Record<string, number>} */ a = {},
     /** @type {Record<string, number>} */ b = {},
   ) => {
-    const all = { ...a };
+    /** @type {Record<string, number>} */
+    const all = Object.assign(Object.create(null), a);
     for (const [username, seq] of Object.entries(b)) all[username] = Math.max(all[username] ?? 0, seq);
     return all;
   };

@@ -36,7 +36,8 @@ export function overlay(items, waiting, me) {
 function withTarget(item, byId) {
   const target = byId.get(item.payload?.reply_to ?? '');
   if (!target || target === item) return item;
-  return { ...item, replyTo: { id: target.id, from: target.from, body: target.payload?.body ?? '' } };
+  const body = target.payload?.type === 'text' ? (target.payload.body ?? '') : '';
+  return { ...item, replyTo: { id: target.id, from: target.from, body } };
 }
 
 /** @param {Item} item @param {Waiting[]} waiting @param {string} me @returns {Item} */
@@ -55,8 +56,10 @@ function applied(payload, { type, body, emoji, on }, me) {
   if (payload.deleted) return payload;
   if (type === 'delete') return { type: 'text', body: '', deleted: true };
   if (type === 'edit') return { ...payload, body, edited: true };
-  const others = (payload.reactions?.[emoji] ?? []).filter((username) => username !== me);
-  const { [emoji]: _held, ...rest } = payload.reactions ?? {};
+  const held = new Map(Object.entries(payload.reactions ?? {})); // any text may stand for an emoji
+  const others = (held.get(emoji) ?? []).filter((username) => username !== me);
+  held.delete(emoji);
   const who = on ? [...others, me] : others;
-  return { ...payload, reactions: who.length > 0 ? { ...rest, [emoji]: who } : rest };
+  if (who.length > 0) held.set(emoji, who);
+  return { ...payload, reactions: Object.fromEntries(held) };
 }

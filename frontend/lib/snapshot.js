@@ -152,7 +152,9 @@ export function createSnapshots({ chats, messages, outbox, shares, presence, pin
         wasVerified: pins.held(seen.username),
       };
     });
-    return Object.fromEntries(people.map((person) => [person.username, person]));
+    // Looked up by names that anybody may choose: nothing is inherited.
+    const byName = people.map((person) => [person.username, person]);
+    return Object.assign(Object.create(null), Object.fromEntries(byName));
   }
 
   function build() {
