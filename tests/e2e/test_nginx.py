@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 
 from tests.e2e.pages import Visitor
 from tests.support.client import RawSocket, User
+from tests.support.connections import Polled
 from tests.support.mongo import shared
 from tests.support.nginx import NginxProcess, self_signed
 from tests.support.redis import RedisProcess
@@ -89,23 +90,6 @@ def balancer(visitor: requests.Session) -> requests.Session:
     """The visitor, by way of the load balancer."""
     visitor.mount("http://", From(BALANCER))
     return visitor
-
-
-class Polled:
-    """An Engine.IO connection by polling alone."""
-
-    def __init__(self, session: requests.Session, url: str) -> None:
-        self._session = session
-        self._address = f"{url}/socket.io/?EIO=4&transport=polling"
-        opened = session.get(self._address, timeout=10)
-        assert opened.ok, opened.text
-        self._address += "&sid=" + json.loads(opened.text[1:])["sid"]
-
-    def post(self, packet: str) -> int:
-        return self._session.post(self._address, data=packet, timeout=10).status_code
-
-    def get(self) -> requests.Response:
-        return self._session.get(self._address, timeout=30)
 
 
 def say_head(nginx: NginxProcess, method: str, path: str, *headers: str) -> tuple[int, str]:

@@ -13,6 +13,7 @@ import requests
 import socketio
 
 from tests.support.client import ApiError, LiveClient, RawSocket, User
+from tests.support.cluster import until
 from tests.support.mongo import shared
 from tests.support.redis import RedisProcess
 from tests.support.server import ServerProcess
@@ -20,13 +21,6 @@ from tests.support.server import ServerProcess
 CUT = 2  # seconds in which a revoked session's sockets are gone (protocol §6)
 WAIT = 20.0
 Here = Callable[..., User]
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WAIT
-    while not true():
-        assert time.monotonic() < deadline, f"not within {WAIT} s: {what}"
-        time.sleep(0.02)
 
 
 def readyz(server: ServerProcess) -> tuple[int, object]:

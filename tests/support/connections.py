@@ -213,3 +213,20 @@ class RawSocket:
     def close(self) -> None:
         """Leaves without a word."""
         self.ws.shutdown()
+
+
+class Polled:
+    """An Engine.IO connection by polling alone."""
+
+    def __init__(self, session: requests.Session, url: str) -> None:
+        self._session = session
+        self._address = f"{url}/socket.io/?EIO=4&transport=polling"
+        opened = session.get(self._address, timeout=10)
+        assert opened.ok, opened.text
+        self._address += "&sid=" + json.loads(opened.text[1:])["sid"]
+
+    def post(self, packet: str) -> int:
+        return self._session.post(self._address, data=packet, timeout=10).status_code
+
+    def get(self) -> requests.Response:
+        return self._session.get(self._address, timeout=30)
