@@ -211,8 +211,7 @@ export function createConversations({
         needSession();
         messages.show(id, true);
         await chats.load(id);
-        await messages.catchUp(id);
-        await outbox.reconcile(id);
+        await outbox.catchUp(id);
         background(shares.look(id));
         background(outbox.pump(id));
       },

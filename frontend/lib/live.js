@@ -94,13 +94,12 @@ export function createLive({
   /** @param {string} chat */
   async function catchUp(chat) {
     try {
-      await messages.catchUp(chat);
+      await outbox.catchUp(chat);
     } catch (error) {
       if (!(error instanceof ChatSecError) || error.code !== 'not_found') throw error;
       chats.drop(chat); // removed in this very moment
       return;
     }
-    await outbox.reconcile(chat);
     background(shares.look(chat));
     const last = messages.stateOf(chat)?.last;
     if (last) background(delivered(chat, last)); // the server gathers marks: others need not wait for it

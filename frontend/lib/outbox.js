@@ -131,8 +131,7 @@ export function createOutbox({
   /** @param {string} chat */
   async function syncOnce(chat) {
     if (fresh.has(chat) && messages.stateOf(chat)) return;
-    await messages.catchUp(chat);
-    await reconcile(chat);
+    await catchUp(chat);
     fresh.add(chat);
   }
 
@@ -271,11 +270,13 @@ export function createOutbox({
     return work;
   }
 
-  /** Own messages that the server had acknowledged and that are not in their place are sent again. @param {string} chat */
-  async function reconcile(chat) {
+  /** Everything newer; own messages that were acknowledged and are not in their place are sent again. @param {string} chat */
+  async function catchUp(chat) {
+    const before = await read(chat); // what is acknowledged while it loads may well come after
+    await messages.catchUp(chat);
     const state = messages.stateOf(chat);
     if (!state) return;
-    for (const entry of await read(chat)) {
+    for (const entry of before) {
       const { seq, sealed } = entry;
       if (entry.state !== 'acked' || seq === null || !sealed || seq < state.first) continue;
       const there = state.verdicts[seq - state.first]?.facts.hash === sealed.hash;
@@ -344,7 +345,7 @@ export function createOutbox({
     async moved(chat) {
       if ([...entries.values()].some((entry) => entry.chat === chat && isWaiting(entry))) await pump(chat);
     },
-    reconcile,
+    catchUp,
     /** The server has nothing above `last`. @param {string} chat @param {number} last */
     async rolledBack(chat, last) {
       for (const entry of await read(chat)) {

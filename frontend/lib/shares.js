@@ -52,14 +52,15 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
     const { head, gone, share, served } = state.combined;
     const { number, opened } = state.epoch;
     // A try that an entry of somebody else's overtook was not in vain: no server moves the head by itself.
-    if (gone.size > 0) return `gone ${[...gone].sort().join()} ${head.hash}`;
-    if (isRefused(id, state)) return `refused ${number}`;
+    const cause = (/** @type {(string|number)[]} */ ...words) => [...words, head.hash].join(' ');
+    if (gone.size > 0) return cause('gone', [...gone].sort().join());
+    if (isRefused(id, state)) return cause('refused', number);
     if (!share || !served) return null;
     const moved = servesHead({ share, entry: served, head, lineOf });
-    if (moved === 'bundle') return `bundle ${[...share.recipients.keys()].map(versionOf).join()}`;
-    if (moved) return `${moved} ${head.hash}`;
+    if (moved === 'bundle') return cause('bundle', [...share.recipients.keys()].map(versionOf).join());
+    if (moved) return cause(moved);
     const full = state.last - opened >= epochMessages && chats.get(id)?.share_due;
-    return full ? `count ${number}` : null;
+    return full ? cause('count', number) : null;
   }
 
   /** The same, where the server says that a share is due, and why may stand further back than what is held.
