@@ -101,6 +101,7 @@ export function createClient({
   const pins = createPins({
     api,
     store,
+    runner,
     onChange() {
       keysRevision += 1;
       snapshots.changed();

@@ -1,8 +1,8 @@
 /**
- * The slow and the secret work, off the page's thread: Argon2id, key generation, safety numbers, shares for many, and
- * signing with keys that the platform cannot hold. In a browser it runs as a module worker; elsewhere runner.js calls
- * `runTask` inline. Refuses a task that is not in the table. Private keys that come wrapped are opened here only,
- * and zeroed.
+ * The slow and the secret work, off the page's thread: Argon2id, key generation, judging bundles, safety numbers, shares
+ * for many, and signing with keys that the platform cannot hold. In a browser it runs as a module worker; elsewhere
+ * runner.js calls `runTask` inline. Refuses a task that is not in the table. Private keys that come wrapped are opened
+ * here only, and zeroed.
  */
 
 import {
@@ -14,6 +14,7 @@ import {
   makeShare,
   safetyNumber,
   sealEnvelope,
+  walkBundles,
 } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 import { keyAad } from './local.js';
@@ -24,6 +25,7 @@ export { keyAad };
 const TASKS = {
   deriveLogin: ({ password, kdf }) => deriveLogin(password, kdf),
   generateKeys: () => generateKeys(),
+  walkBundles: ({ username, pin, bundles }) => walkBundles(username, pin, bundles),
   safetyNumber: async ({ one, other }) => safetyNumber(one, other),
   sealEnvelope: signing(sealEnvelope),
   makeEntry: signing(makeEntry),
