@@ -123,7 +123,8 @@ export function createConversations({
 
   const combined = () => chats.all().filter(({ chat, removed }) => !removed && chat.key_mode === 'combined');
 
-  /** For each of the user's `combined` chats; one that fails does not hold up the others, and is told at the end.
+  /** For each of the user's `combined` chats; one that fails does not hold up the others, and is told at the end. From one
+   * that is not found the user was removed in this very moment.
    * @param {(id: string) => Promise<unknown>} work */
   async function forEach(work) {
     /** @type {ChatSecError|null} */
@@ -133,7 +134,8 @@ export function createConversations({
         await work(chat.id);
       } catch (error) {
         if (!(error instanceof ChatSecError)) throw error;
-        first ??= error;
+        if (error.code === 'not_found') chats.drop(chat.id);
+        else first ??= error;
       }
     }
     if (first) throw first;

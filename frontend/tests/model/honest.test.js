@@ -45,6 +45,13 @@ const ONCE = [
     'send:0:9,rename:7:8,send:2:8,verify:1:5,endUnsigned:3:4,add:8:1,mend:9:5,loseAnswer:4:5,send:7:2,send:8:4,send:9:7,race:6:4',
     4,
   ],
+  // Whoever ended their account was removed from a chat in that moment, and could not end it.
+  [
+    'combined',
+    3,
+    'leave:1:9,send:3:1,password:1:4,leaveUnsigned:1:2,renew:9:8,end:6:2,send:3:8,end:9:0,send:6:2,rekey:3:5,send:9:3,leave:1:6,remove:6:6',
+    4,
+  ],
 ];
 
 test('histories that failed once', async () => {
