@@ -144,7 +144,7 @@ export function createAttachments({ api, apiUrl, fetch, upload = send }) {
       } catch (error) {
         signal?.throwIfAborted();
         const cut = error instanceof ChatSecError && ['offline', 'timeout'].includes(error.code);
-        if (!cut || from === 0 || tries === 2) throw error;
+        if (!cut || tries === 2) throw error;
       }
     }
   }

@@ -218,10 +218,17 @@ test('a download that breaks off is resumed once, where it was', async (t) => {
     await assert.rejects(bob.openAttachment(chat, told), { code: 'offline' });
     assert.equal(asked.length, 2);
   });
-  await t.test('not where nothing came', async () => {
-    const asked = fates(cutAfter(0));
-    await assert.rejects(bob.openAttachment(chat, told), { code: 'offline' });
-    assert.equal(asked.length, 1);
+  await t.test('from the beginning, where nothing came', async () => {
+    const unanswered = async () => {
+      throw new TypeError('fetch failed');
+    };
+    for (const cut of [cutAfter(0), unanswered]) {
+      const asked = fates(cut);
+      await same(await bob.openAttachment(chat, told), file);
+      assert.deepEqual(asked, [null, null]);
+      fates(cut, cut);
+      await assert.rejects(bob.openAttachment(chat, told), { code: 'offline' });
+    }
   });
   await t.test('another rest than the beginning is of is not taken', async () => {
     const wrong = async (url, init, fetch) => {
