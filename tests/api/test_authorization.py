@@ -6,6 +6,8 @@ Another's chat is as if it were not there, and so is one that somebody was remov
 from __future__ import annotations
 
 import json
+import re
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,15 @@ KINDS: dict[str, tuple[Json, int, int]] = {
     "role": ({"usernames": ["other"], "role": "owner"}, 403, 200),
     "rekey": ({}, 200, 200),
     "leave": ({}, 204, 409),
+}
+
+# What is asked before there is a session; all else wants one.
+OPEN = {
+    "/server": {"get"},
+    **{
+        f"/auth/{name}": {"post"}
+        for name in ("prelogin", "register", "login", "recover", "refresh", "logout")
+    },
 }
 
 
@@ -115,6 +126,20 @@ def test_every_chat_route_is_tried(stage: Stage) -> None:
         if "{chat_id}" in path
     }
     assert {(method, path) for method, path, *_ in tries()} == routes
+
+
+def test_whatever_is_not_open_needs_a_session(stage: Stage) -> None:
+    """ASVS 8.2.1, 8.3.1: a route that nobody thought of here is closed."""
+    spec = requests.get(f"{stage.url}/api/v1/openapi.json", timeout=20).json()
+    tried = 0
+    for path, operations in spec["paths"].items():
+        for method in operations.keys() - OPEN.get(path.removeprefix("/api/v1"), set()):
+            if path.startswith("/api/v1"):
+                url = stage.url + re.sub(r"{\w+}", str(uuid.UUID(int=1)), path)
+                answer = requests.request(method, url, timeout=20)
+                assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), (method, path)
+                tried += 1
+    assert tried > 25
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -94,9 +94,15 @@ def test_a_change_that_is_refused(stage: Stage, code: str, name: str) -> None:
 
 
 def test_a_stranger_finds_nothing(stage: Stage) -> None:
+    """ASVS 8.2.2: a `combined` chat, too, is as if it were not there."""
     body = stage.signer("alice").rename_body("x")
     status, problem = answered(stage.people["dave"], f"/chats/{stage.chat}/events", body)
     assert (status, problem["code"]) == (404, "not_found")
+    for path in ("", "/messages", "/epochs", "/keys", "/membership"):
+        answer = stage.people["dave"].rest.request("GET", f"/chats/{stage.chat}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+    answer = stage.people["dave"].rest.request("DELETE", f"/chats/{stage.chat}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 CREATIONS: dict[str, tuple[str, Callable[[Signer], Json]]] = {

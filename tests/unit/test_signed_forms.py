@@ -6,6 +6,7 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from chatsec import crypto
 from chatsec.errors import ChatSecError
 from tests.support.combined import Request, World, started
-from tests.support.keys import ED25519
+from tests.support.encoding import b64u
+from tests.support.keys import ED25519, pool
 from tests.support.signed import Signed, sign_object
 
 VALUES: list[Any] = [
@@ -127,3 +129,31 @@ def test_more_than_two_hundred_members_could_make() -> None:
         with pytest.raises(ChatSecError) as caught:
             raise world.refusal(Request("rename", "alice", entry=good.entry | more, name="x"))  # type: ignore[misc]
         assert caught.value.code == "too_large"
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"\xff{}", b"\xef\xbb\xbf{}", b'{"v":NaN}', b'{"v":1', b'{"by":"\\ud800"}']
+)
+def test_what_is_no_signed_object(content: bytes) -> None:
+    world = started("bob")
+    keys = world.people["alice"].sets[-1]
+    protected = b64u(content)
+    signature = b64u(keys.sign("Ed25519", f"chatsec/membership/v1\n{protected}".encode()))
+    request = Request("rename", "alice", entry={"protected": protected, "signature": signature})
+    assert world.code(request) == "invalid"
+
+
+def test_encodings_of_a_signed_object() -> None:
+    world = started("bob")
+    good = world.request("rename", "alice", [], world.members(), name="Us")
+    assert good.entry is not None
+    for change in (
+        {"protected": good.entry["protected"] + "="},
+        {"signature": good.entry["signature"] + "="},
+        {"signature": 1},
+    ):
+        assert world.code(replace(good, entry=good.entry | change)) == "invalid"
+    foreign = sign_object(pool(5), "membership", "Ed25519", {})["signature"]
+    assert world.code(replace(good, entry=good.entry | {"signature": foreign})) == "invalid_membership"
+    no_object: Any = "text"
+    assert world.code(replace(good, entry=no_object)) == "invalid"
