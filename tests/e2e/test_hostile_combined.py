@@ -17,12 +17,18 @@ from tests.e2e.lies import (
     Change,
     Json,
     alarms,
+    enter,
+    exchanged,
     lying,
+    made,
     match,
+    misdirected,
     nothing_said,
     notice,
+    renewed,
     sidebar_alarms,
     verify,
+    wraps_of,
 )
 from tests.e2e.pages import SENT, Visitor
 from tests.support import protocol as p
@@ -72,34 +78,6 @@ def mallory(users: Users) -> User:
     return users("mallory")
 
 
-def enter(reader: Visitor) -> None:
-    reader.login("rita", "passphrase of rita")
-
-
-def made(alice: User, name: str) -> str:
-    """A chat with its first message."""
-    chat = alice.create_combined("rita", "mallory", name=name)
-    alice.send(chat, "the first")
-    return chat
-
-
-def wraps_of(rita: User, chat: str, epoch: int) -> Json:
-    """The client share of an epoch, with the wrap that is Rita's."""
-    (found,) = (item for item in rita.rest.get(f"/chats/{chat}/epochs")["items"] if item["number"] == epoch)
-    share: Json = found["client_share"]
-    return share
-
-
-def renewed(reader: Visitor, alice: User, chat: str, text: str) -> None:
-    """Rita's client has posted a share of its own; her tap posts another, under which she reads."""
-    rekeys = reader.messages.locator('li[data-kind="rekey"]')
-    expect(rekeys).to_have_count(2)
-    reader.page.get_by_role("button", name="Renew key").click()
-    expect(rekeys).to_have_count(3)
-    alice.send(chat, text)
-    reader.expect_verified(text, p.PSS)
-
-
 # ---- shares
 
 
@@ -124,27 +102,6 @@ def test_the_share_of_an_older_epoch(reader: Visitor, rita: User, alice: User, m
         expect(reader.articles.nth(1)).not_to_contain_text("the second")
         renewed(reader, alice, chat, "the third")
     nothing_said(reader, honest, "the first", "the second")
-
-
-def exchanged(rita: User, alice: User, mallory: User, chat: str) -> Change:
-    """The server gives the wrap of the epoch before, which its signed hash does not fit."""
-    alice.signer(chat).rekey()
-    old = wraps_of(rita, chat, 1)["wrapped"]
-
-    def change(path: str, part: Json) -> None:
-        if chat in path and part.get("number") == 2 and part.get("client_share"):
-            part["client_share"]["wrapped"] = old
-
-    return change
-
-
-def misdirected(rita: User, alice: User, mallory: User, chat: str) -> Change:
-    """A member signs, in Rita's name, a wrap to a key of his own; the server cannot know."""
-    signer = mallory.signer(chat)
-    recipients = {name: signer.recipient(name) for name in signer.members}
-    recipients["rita"] = (recipients["rita"][0], recipients["mallory"][1])
-    signer.post({"kind": "rekey", "usernames": [], "client_share": signer.share(recipients=recipients)})
-    return lambda path, part: None
 
 
 @pytest.mark.parametrize(("forge", "name"), [(exchanged, "bad_share"), (misdirected, "wrong_recipient_key")])
