@@ -11,7 +11,8 @@
  * @property {number|null} done  share of it that is uploaded, 0 … 1; null before it starts
  * @property {Attachment|null} attachment  once it is uploaded
  *
- * @typedef {{pieces: readonly Piece[], uploading: boolean}} Tray  immutable
+ * @typedef {{pieces: readonly Piece[], uploading: boolean, problem: 'too_large'|'too_many'|null}} Tray  immutable;
+ *   `problem`: why files that were chosen last are not among them
  * @typedef {(chat: string, file: File, options: {name: string, mime: string, signal: AbortSignal,
  *   onProgress: (progress: {done: number, of: number}) => void}) => Promise<Attachment>} Upload
  */
@@ -19,8 +20,11 @@
 /** Files on one message (docs/protocol.md leaves it open; the library takes no more). */
 export const MOST = 20;
 
+/** The largest file, bytes: encrypted, in segments of 1 MiB with 16 bytes each, it has 100 MiB (docs/protocol.md §8). */
+export const LARGEST = 100 * (1024 * 1024 - 16);
+
 /** @type {Tray} */
-const EMPTY = Object.freeze({ pieces: Object.freeze([]), uploading: false });
+const EMPTY = Object.freeze({ pieces: Object.freeze([]), uploading: false, problem: null });
 
 /** @param {Upload} upload */
 export function createTrays(upload) {
@@ -56,19 +60,21 @@ export function createTrays(upload) {
         listeners.delete(listener);
       };
     },
-    /** Takes files up to `MOST`, none while others are uploaded; false if some had no room. @param {string} chat @param {readonly File[]} files */
+    /** Takes files of at most `LARGEST` up to `MOST` of them, none while others are uploaded. @param {string} chat @param {readonly File[]} files */
     add(chat, files) {
       const { pieces, uploading } = get(chat);
-      if (uploading) return false;
-      const taken = files.slice(0, MOST - pieces.length);
+      if (uploading) return;
+      const fitting = files.filter(({ size }) => size <= LARGEST);
+      const taken = fitting.slice(0, MOST - pieces.length);
       const added = taken.map((file) => ({ key: (made += 1), file, done: null, attachment: null }));
-      set(chat, { pieces: [...pieces, ...added] });
-      return taken.length === files.length;
+      const problem =
+        fitting.length < files.length ? 'too_large' : taken.length < fitting.length ? 'too_many' : null;
+      set(chat, { pieces: [...pieces, ...added], problem });
     },
     /** Takes a file away; while files are uploaded, that ends the sending. @param {string} chat @param {number} key */
     drop(chat, key) {
       controls.get(chat)?.abort();
-      set(chat, { pieces: get(chat).pieces.filter((piece) => piece.key !== key) });
+      set(chat, { pieces: get(chat).pieces.filter((piece) => piece.key !== key), problem: null });
     },
     /** @param {string} chat */
     clear(chat) {
@@ -83,7 +89,7 @@ export function createTrays(upload) {
       const control = new AbortController();
       const { signal } = control;
       controls.set(chat, control);
-      set(chat, { uploading: true });
+      set(chat, { uploading: true, problem: null });
       try {
         const found = [];
         for (const { key, file, attachment } of get(chat).pieces) {

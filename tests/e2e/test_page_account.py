@@ -64,6 +64,11 @@ def test_a_recovery_code_brings_back_who_forgot_the_password(visit: Visit) -> No
     ann.write("remember this")
     code = make_code(ann)
     expect(reminder).to_have_count(0)
+    ann.page.get_by_role("button", name="Account", exact=True).click()
+    ann.page.set_viewport_size({"width": 390, "height": 844})
+    expect(ann.chats).to_be_hidden()
+    expect(ann.page.get_by_role("dialog", name="Account")).to_be_visible()
+    ann.page.keyboard.press("Escape")
 
     clean = visit()
     clean.page.goto("/login")
@@ -102,6 +107,7 @@ def test_password_sessions_and_the_end(visit: Visit) -> None:
     other.login("ann.settings")
 
     dialog = settings(ann, "Sessions")
+    expect(dialog.get_by_role("heading", name="Sessions")).to_be_focused()
     expect(dialog.get_by_role("listitem")).to_have_count(2)
     assert violations(ann.page) == []
     dialog.get_by_role("button", name="End session: ").click()

@@ -66,6 +66,7 @@ def test_an_owner_changes_the_chat(olga: Visitor, users: Users) -> None:
     dialog.get_by_label("Chat name").fill("Allotment")
     dialog.get_by_role("button", name="Save name").click()
     expect(olga.page.get_by_role("main", name="Chat with Allotment")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Rename")).to_be_focused()
 
     dialog.get_by_role("button", name="Add people").click()
     adding = olga.page.get_by_role("dialog", name="Add people")
@@ -78,10 +79,15 @@ def test_an_owner_changes_the_chat(olga: Visitor, users: Users) -> None:
     row(dialog, ann.username).get_by_role("button", name="Options for ").click()
     row(dialog, ann.username).get_by_role("button", name="Make owner: ").click()
     expect(row(dialog, ann.username)).to_contain_text("Owner")
+    expect(row(dialog, ann.username).get_by_role("button", name="Make member: ")).to_be_focused()
     row(dialog, bob.username).get_by_role("button", name="Options for ").click()
     row(dialog, bob.username).get_by_role("button", name="Remove ").click()
     expect(row(dialog, bob.username)).to_have_count(0)
+    expect(dialog.get_by_role("heading", name="Members")).to_be_focused()
     assert violations(olga.page) == []
+    dialog.get_by_role("button", name="Renew key").click()
+    dialog.get_by_role("alert", name="Renew the key?").get_by_role("button", name="Cancel").click()
+    expect(dialog.get_by_role("alert", name="Renew the key?")).to_have_count(0)
     dialog.get_by_role("button", name="Renew key").click()
     dialog.get_by_role("button", name="Yes, renew").click()
     expect(dialog.get_by_role("button", name="Yes, renew")).to_have_count(0)

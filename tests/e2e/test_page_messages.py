@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -83,9 +84,13 @@ def test_answer_react_edit_and_delete_by_keyboard(visit: Visit) -> None:
     keys.press("Delete")
     dialog = ben.page.get_by_role("dialog", name="Delete message")
     assert violations(ben.page) == []
+    keys.press("Escape")
+    expect(ben.article("noon is fine")).to_be_focused()
+    keys.press("Delete")
     dialog.get_by_role("button", name="Delete").focus()
     keys.press("Enter")
     expect(ann.articles.filter(has_text="This message was deleted")).to_have_count(1)
+    expect(ben.article("This message was deleted")).to_be_focused()
     expect(ann.articles.filter(has_text="noon is fine")).to_have_count(0)
 
 
@@ -127,4 +132,29 @@ def test_files_are_sent_shown_and_saved(visit: Visit) -> None:
         assert saved.value.path().read_bytes() == content
     assert ben.page.evaluate("window.ran") is None
     article.get_by_role("button", name="Show dot.png large").click()
-    expect(ben.page.get_by_role("dialog", name="dot.png")).to_be_visible()
+    large = ben.page.get_by_role("dialog", name="dot.png")
+    expect(large).to_be_visible()
+    assert violations(ben.page) == []
+    ben.page.keyboard.press("Escape")
+    expect(large).to_have_count(0)
+    expect(article.get_by_role("button", name="Show dot.png large")).to_be_focused()
+
+
+def test_a_file_that_is_too_large_is_told_at_once(visit: Visit, tmp_path: Path) -> None:
+    """Before anything of it is sent; what fits stays chosen."""
+    ann, ben = visit(), visit()
+    ben.register("ben.large", "Ben")
+    ann.register("ann.large", "Ann")
+    ann.start_chat("ben.large")
+    large, small = tmp_path / "large.bin", tmp_path / "small.bin"
+    with large.open("wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    small.write_bytes(b"fits")
+    ann.page.locator("input[type=file]").set_input_files([large, small])
+    chosen = ann.page.get_by_role("list", name="Files to send")
+    expect(chosen.get_by_role("listitem")).to_have_count(1)
+    told = ann.page.get_by_role("status").filter(has_text="Files of more than 105 MB cannot be sent")
+    expect(told).to_be_visible()
+    ann.page.get_by_role("button", name="Remove small.bin").press("Enter")
+    expect(told).to_have_count(0)
+    expect(ann.field).to_be_focused()

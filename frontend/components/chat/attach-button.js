@@ -1,7 +1,9 @@
 'use client';
 /** Chooses files to send along. */
 import { IconButton } from '../ui/button.js';
+import { LARGEST } from '../../hooks/trays.js';
 import { Icon } from '../ui/icon.js';
+import { sizeWords } from './file.js';
 import styles from './composer.module.css';
 
 /**
@@ -13,6 +15,7 @@ export function AttachButton({ disabled, onFiles, inputRef }) {
     <>
       <IconButton
         label="Attach files"
+        title={`Attach files, up to ${sizeWords(LARGEST)} each`}
         className={styles.attach}
         disabled={disabled}
         onClick={() => inputRef.current?.click()}

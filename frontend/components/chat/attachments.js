@@ -94,7 +94,7 @@ function ImageBox({ attachment, opened }) {
         <Dialog title={name} size="large" onClose={() => setLarge(false)}>
           <div className={styles.large}>
             {/* eslint-disable-next-line @next/next/no-img-element -- a blob: URL of this page */}
-            <img src={url} alt={name} />
+            <img src={url} alt={`${name}, large`} />
           </div>
         </Dialog>
       ) : null}

@@ -16,17 +16,22 @@ import styles from './chat-details.module.css';
 /** @typedef {import('../../lib/types.js').ChatView} ChatView */
 /** @typedef {{title: string, text: string, yes: string, run: () => Promise<unknown>}} Question  asked before what cannot be undone */
 
-/** @param {{question: Question, busy: boolean, onYes: () => void}} props */
-function Ask({ question, busy, onYes }) {
+/** @param {{question: Question, busy: boolean, onYes: () => void, onNo: () => void}} props */
+function Ask({ question, busy, onYes, onNo }) {
   return (
     <Notice
       tone="danger"
       title={question.title}
       label={question.title}
       action={
-        <Button small kind="danger" disabled={busy} onClick={onYes}>
-          {question.yes}
-        </Button>
+        <>
+          <Button small kind="danger" disabled={busy} onClick={onYes}>
+            {question.yes}
+          </Button>
+          <Button small kind="quiet" disabled={busy} onClick={onNo}>
+            Cancel
+          </Button>
+        </>
       }
     >
       {question.text}
@@ -113,7 +118,12 @@ export function ChatDetails({ chat, people, me, onClose }) {
         ) : null}
         {problem ? <Notice tone="danger">{problem}</Notice> : null}
         {asked ? (
-          <Ask question={questions[asked]} busy={busy !== ''} onYes={() => void answerYes(asked)} />
+          <Ask
+            question={questions[asked]}
+            busy={busy !== ''}
+            onYes={() => void answerYes(asked)}
+            onNo={() => setAsked(null)}
+          />
         ) : null}
         {chat.removed ? null : (
           <div className={styles.actions}>

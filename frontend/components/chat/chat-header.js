@@ -5,7 +5,15 @@ import { Avatar } from '../ui/avatar.js';
 import { IconButton } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { MODES } from './modes.js';
-import { displayNameOf, membersWords, otherOf, shownStatus, statusWords, typingWords } from './people.js';
+import {
+  countWords,
+  displayNameOf,
+  onlineWords,
+  otherOf,
+  shownStatus,
+  statusWords,
+  typingWords,
+} from './people.js';
 import styles from './conversation.module.css';
 
 /**
@@ -35,7 +43,8 @@ export function ChatHeader({ chat, people, me, onDetails }) {
             {mode.words}
           </span>
           <span className={`${styles.presence} ${typing ? styles.typing : ''}`}>
-            {typing || (other ? statusWords(status) : membersWords(chat, people, me))}
+            {typing || (other ? statusWords(status) : countWords(chat))}
+            {typing || other ? null : <span className={styles.online}>{onlineWords(chat, people, me)}</span>}
           </span>
         </div>
       </div>

@@ -4,7 +4,15 @@ import { usePeople } from '../../hooks/usePeople.js';
 import { VerifiedMark } from '../security/verified-mark.js';
 import { Avatar } from '../ui/avatar.js';
 import { Icon } from '../ui/icon.js';
-import { displayNameOf, membersWords, otherOf, shownStatus, statusWords, typingWords } from './people.js';
+import {
+  countWords,
+  displayNameOf,
+  onlineWords,
+  otherOf,
+  shownStatus,
+  statusWords,
+  typingWords,
+} from './people.js';
 import styles from './sidebar.module.css';
 
 /** @typedef {import('../../lib/types.js').ChatView} ChatView */
@@ -15,7 +23,9 @@ function ChatRow({ chat, current, me }) {
   const other = otherOf(chat, me);
   const status = other ? shownStatus(people[other.username]?.status) : undefined;
   const typing = typingWords(chat.typing.map((username) => displayNameOf(people, chat, username)));
-  const second = other ? `@${other.username} · ${statusWords(status)}` : membersWords(chat, people, me);
+  const second = other
+    ? `@${other.username} · ${statusWords(status)}`
+    : countWords(chat) + onlineWords(chat, people, me);
   return (
     <a className={styles.row} href={`#${chat.id}`} aria-current={current ? 'page' : undefined}>
       <Avatar name={chat.title} seed={other?.username ?? chat.id} status={status} size="large" />

@@ -11,12 +11,18 @@ import styles from './chat-details.module.css';
  */
 export function ChatName({ chat, mayRename, busy, onRename }) {
   const [name, setName] = useState(/** @type {string|null} */ (null));
+  /** The form was here: the focus goes back to what opened it. */
+  const [back, setBack] = useState(false);
+  const close = () => {
+    setName(null);
+    setBack(true);
+  };
   if (name === null) {
     return (
       <div className={styles.name}>
         <strong dir="auto">{chat.title}</strong>
         {mayRename ? (
-          <Button small onClick={() => setName(chat.name ?? '')}>
+          <Button small autoFocus={back} onClick={() => setName(chat.name ?? '')}>
             Rename
           </Button>
         ) : null}
@@ -29,7 +35,7 @@ export function ChatName({ chat, mayRename, busy, onRename }) {
       className={styles.rename}
       onSubmit={async (event) => {
         event.preventDefault();
-        if (await onRename(wanted)) setName(null);
+        if (await onRename(wanted)) close();
       }}
     >
       <Field
@@ -48,7 +54,7 @@ export function ChatName({ chat, mayRename, busy, onRename }) {
         >
           Save name
         </Button>
-        <Button small onClick={() => setName(null)}>
+        <Button small onClick={close}>
           Cancel
         </Button>
       </div>

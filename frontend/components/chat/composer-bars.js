@@ -1,5 +1,6 @@
 'use client';
 /** What stands above the field: whom one answers, what one edits, which files go along. */
+import { LARGEST, MOST } from '../../hooks/trays.js';
 import { IconButton, Button } from '../ui/button.js';
 import { Icon } from '../ui/icon.js';
 import { preview } from './deed.js';
@@ -24,8 +25,15 @@ export function TargetBar({ target, name, onClose }) {
   );
 }
 
-/** @param {{chatId: string, trays: import('../../hooks/trays.js').Trays, tray: import('../../hooks/trays.js').Tray}} props */
-export function FileChips({ chatId, trays, tray }) {
+/** @param {NonNullable<import('../../hooks/trays.js').Tray['problem']>} problem */
+export function trayWords(problem) {
+  return problem === 'too_large'
+    ? `Files of more than ${sizeWords(LARGEST)} cannot be sent.`
+    : `At most ${MOST} files go with one message.`;
+}
+
+/** @param {{tray: import('../../hooks/trays.js').Tray, onDrop: (key: number) => void}} props  onDrop: taken away, or their sending ended */
+export function FileChips({ tray, onDrop }) {
   if (tray.pieces.length === 0) return null;
   return (
     <ul className={files.chips} aria-label="Files to send">
@@ -41,17 +49,12 @@ export function FileChips({ chatId, trays, tray }) {
             {tray.uploading ? (
               <>
                 <progress aria-label={`Sending ${name}`} max={1} value={done ?? 0} />
-                <Button
-                  small
-                  kind="quiet"
-                  aria-label={`Cancel ${name}`}
-                  onClick={() => trays.drop(chatId, key)}
-                >
+                <Button small kind="quiet" aria-label={`Cancel ${name}`} onClick={() => onDrop(key)}>
                   Cancel
                 </Button>
               </>
             ) : (
-              <IconButton label={`Remove ${name}`} onClick={() => trays.drop(chatId, key)}>
+              <IconButton label={`Remove ${name}`} onClick={() => onDrop(key)}>
                 <Icon name="close" />
               </IconButton>
             )}

@@ -1,12 +1,11 @@
 'use client';
 /** Writing: Enter sends, Shift+Enter breaks the line; on touch Enter breaks and the button sends. Never while an input method composes. */
 import { useEffect, useRef } from 'react';
-import { MOST } from '../../hooks/trays.js';
 import { useTyping } from '../../hooks/useMessages.js';
 import { Icon } from '../ui/icon.js';
 import { Notice } from '../ui/notice.js';
 import { AttachButton } from './attach-button.js';
-import { FileChips, TargetBar } from './composer-bars.js';
+import { FileChips, TargetBar, trayWords } from './composer-bars.js';
 import { Consent } from './consent.js';
 import { useDraft } from './drafts.js';
 import { SignWith } from './sign-with.js';
@@ -33,7 +32,7 @@ export function Composer({ chat, memory, targetName, lastOwn }) {
   const { drafts, trays } = memory;
   const typing = useTyping(chat.id);
   const draft = useDraft(drafts, chat.id);
-  const { sendNow, tray, asked, problem, setProblem } = useSending(chat, memory);
+  const { sendNow, tray, asked, problem } = useSending(chat, memory);
   const field = useRef(/** @type {HTMLTextAreaElement|null} */ (null));
   const fileInput = useRef(/** @type {HTMLInputElement|null} */ (null));
   const { target } = draft;
@@ -63,7 +62,7 @@ export function Composer({ chat, memory, targetName, lastOwn }) {
   /** @param {File[]} files */
   function take(files) {
     if (files.length === 0 || editing || tray.uploading) return;
-    if (!trays.add(chat.id, files)) setProblem(`At most ${MOST} files go with one message.`);
+    trays.add(chat.id, files);
   }
 
   /** @param {React.KeyboardEvent<HTMLTextAreaElement>} event */
@@ -91,7 +90,16 @@ export function Composer({ chat, memory, targetName, lastOwn }) {
       ) : null}
       {problem ? <Notice tone="danger">{problem}</Notice> : null}
       {target ? <TargetBar target={target} name={targetName} onClose={endTarget} /> : null}
-      {editing ? null : <FileChips chatId={chat.id} trays={trays} tray={tray} />}
+      {tray.problem ? <Notice tone="warning">{trayWords(tray.problem)}</Notice> : null}
+      {editing ? null : (
+        <FileChips
+          tray={tray}
+          onDrop={(key) => {
+            trays.drop(chat.id, key);
+            if (!isTouch()) field.current?.focus();
+          }}
+        />
+      )}
       <form
         className={styles.composer}
         aria-label="Compose"

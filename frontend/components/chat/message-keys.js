@@ -8,6 +8,11 @@ function articlesOf(list) {
   return [...list.querySelectorAll('article')];
 }
 
+/** Where a message stands in the timeline. @param {string} id @param {string} from @returns {HTMLElement|null} */
+export function findArticle(id, from) {
+  return document.querySelector(`article[data-id="${CSS.escape(id)}"][data-from="${CSS.escape(from)}"]`);
+}
+
 /** Where a key leads from message `at` of `count`; null: nowhere. @param {string} key @param {number} at @param {number} count */
 function placeOf(key, at, count) {
   switch (key) {
@@ -31,6 +36,7 @@ const SHORTCUTS = { Enter: '', r: 'Reply', e: 'React', Delete: 'Delete' };
 export function onMessageKey(event) {
   const { key, currentTarget: list, target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || !(target instanceof HTMLElement)) return;
+  if (target.closest('dialog')) return; // opened from a message, with keys of its own
   const article = target.closest('article');
   if (key === 'Escape' && article) {
     event.preventDefault();

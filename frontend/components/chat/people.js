@@ -35,10 +35,14 @@ export function typingWords(names) {
   return 'Several people are typing…';
 }
 
-/** @param {ChatView} chat @param {Record<string, PersonView>} people @param {string} me */
-export function membersWords(chat, people, me) {
+/** @param {ChatView} chat */
+export function countWords({ members }) {
+  return `${members.length} ${members.length === 1 ? 'member' : 'members'}`;
+}
+
+/** ", 2 online", of the others; '' if nobody is. @param {ChatView} chat @param {Record<string, PersonView>} people @param {string} me */
+export function onlineWords(chat, people, me) {
   const others = chat.members.filter(({ username }) => username !== me);
   const online = others.filter(({ username }) => people[username]?.status === 'online').length;
-  const count = `${chat.members.length} ${chat.members.length === 1 ? 'member' : 'members'}`;
-  return online > 0 ? `${count}, ${online} online` : count;
+  return online > 0 ? `, ${online} online` : '';
 }

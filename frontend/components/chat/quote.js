@@ -2,16 +2,9 @@
 /** The message that another one answers, in short; it leads there. */
 import { useChat } from '../../hooks/useChats.js';
 import { usePeople } from '../../hooks/usePeople.js';
+import { findArticle } from './message-keys.js';
 import { displayNameOf } from './people.js';
 import styles from './message.module.css';
-
-/** Where a message stands in the timeline. @param {string} id @param {string} from */
-function findArticle(id, from) {
-  const found = document.querySelector(
-    `article[data-id="${CSS.escape(id)}"][data-from="${CSS.escape(from)}"]`,
-  );
-  return found instanceof HTMLElement ? found : null;
-}
 
 /** @param {{chatId: string, me: string, target: {id: string, from: string, body: string}|null}} props  null: not loaded */
 export function Quote({ chatId, me, target }) {

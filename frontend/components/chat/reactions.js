@@ -7,6 +7,11 @@ import { emojiName, isEmoji } from './emoji.js';
 import { displayNameOf } from './people.js';
 import styles from './reactions.module.css';
 
+/** Before a button in its item goes away. @param {HTMLElement} button */
+function focusMessage(button) {
+  button.closest('[data-mine]')?.querySelector('article')?.focus();
+}
+
 /**
  * @param {{chatId: string, messageId: string, reactions: Record<string, string[]>, me: string,
  *   frozen: boolean, onProblem: (error: Error) => void}} props
@@ -34,7 +39,10 @@ export function Reactions({ chatId, messageId, reactions, me, frozen, onProblem 
               aria-label={`${emojiName(emoji)}, ${usernames.length}: ${who}`}
               title={who}
               disabled={frozen || !isEmoji(emoji)}
-              onClick={() => void react(chatId, messageId, emoji, !own).catch(onProblem)}
+              onClick={(event) => {
+                if (own && usernames.length === 1) focusMessage(event.currentTarget);
+                void react(chatId, messageId, emoji, !own).catch(onProblem);
+              }}
             >
               <span>{emoji}</span> {usernames.length}
             </button>

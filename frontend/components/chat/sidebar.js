@@ -95,23 +95,26 @@ export function Sidebar({ chats, openId, onNewChat, onOpen }) {
   const [settings, setSettings] = useState(/** @type {{view: View|null}|null} */ (null));
   if (!user) return null;
   return (
-    <nav className={styles.sidebar} aria-label="Chats">
-      <Me user={user} onAccount={() => setSettings({ view: null })} />
-      <div className={styles.scroll}>
-        <Warnings warnings={accountWarnings} onAccount={(view) => setSettings({ view })} />
-        {account.recovery === false ? (
-          <RecoveryBanner onSave={() => setSettings({ view: 'recovery' })} />
-        ) : null}
-        <div className={styles.heading}>
-          <h1>Chats</h1>
-          <Button kind="primary" small onClick={() => onNewChat()}>
-            <Icon name="plus" size="small" /> New chat
-          </Button>
+    <>
+      <nav className={styles.sidebar} aria-label="Chats">
+        <Me user={user} onAccount={() => setSettings({ view: null })} />
+        <div className={styles.scroll}>
+          <Warnings warnings={accountWarnings} onAccount={(view) => setSettings({ view })} />
+          {account.recovery === false ? (
+            <RecoveryBanner onSave={() => setSettings({ view: 'recovery' })} />
+          ) : null}
+          <div className={styles.heading}>
+            <h1>Chats</h1>
+            <Button kind="primary" small onClick={() => onNewChat()}>
+              <Icon name="plus" size="small" /> New chat
+            </Button>
+          </div>
+          <ChatList chats={chats} openId={openId} me={user.username} />
+          <PeopleList me={user.username} chats={chats} onOpen={onOpen} onNewChat={onNewChat} />
         </div>
-        <ChatList chats={chats} openId={openId} me={user.username} />
-        <PeopleList me={user.username} chats={chats} onOpen={onOpen} onNewChat={onNewChat} />
-      </div>
+      </nav>
+      {/* Beside the pane, which is hidden below 600 px while a chat is open. */}
       {settings ? <AccountDialog start={settings.view} onClose={() => setSettings(null)} /> : null}
-    </nav>
+    </>
   );
 }

@@ -53,5 +53,5 @@ export function useSending(chat, { drafts, trays }) {
       else setProblem(errorWords(error));
     }
   }
-  return { sendNow, tray, asked, problem, setProblem };
+  return { sendNow, tray, asked, problem };
 }

@@ -81,7 +81,7 @@ export function VerifyDialog({ username, onClose }) {
     <Dialog title={`Verify ${name}`} onClose={onClose}>
       <div className={styles.verify}>
         <p>
-          {name} (@{username}) sees the same digits under your name; the code holds them too. Read them to
+          {name} (@{username}) sees the same digits under your name; the QR code holds them too. Read them to
           each other, in person or by phone: only if all of them match does nobody stand between you.
         </p>
         {verified ? (

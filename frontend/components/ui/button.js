@@ -17,14 +17,14 @@ export function Button({
   return <button {...rest} type={type} className={classes.filter(Boolean).join(' ')} />;
 }
 
-/** @param {{label: string} & React.ButtonHTMLAttributes<HTMLButtonElement> & {ref?: React.Ref<HTMLButtonElement>}} props */
-export function IconButton({ label, className = '', ...rest }) {
+/** `title`: where more is to be told than its name. @param {{label: string} & React.ButtonHTMLAttributes<HTMLButtonElement> & {ref?: React.Ref<HTMLButtonElement>}} props */
+export function IconButton({ label, title = label, className = '', ...rest }) {
   return (
     <button
       {...rest}
       type="button"
       aria-label={label}
-      title={label}
+      title={title}
       className={`${styles.icon} ${className}`}
     />
   );

@@ -3,6 +3,7 @@
 import { useId, useLayoutEffect, useRef } from 'react';
 import { IconButton } from './button.js';
 import { Icon } from './icon.js';
+import { useKeptFocus } from './keep-focus.js';
 import styles from './dialog.module.css';
 
 /**
@@ -13,6 +14,7 @@ import styles from './dialog.module.css';
 export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
   const id = useId();
   const ref = useRef(/** @type {HTMLDialogElement|null} */ (null));
+  const heading = useRef(/** @type {HTMLHeadingElement|null} */ (null));
   // Before the page is drawn without it: a dialog that is taken away open gives the focus back to nobody.
   useLayoutEffect(() => {
     const dialog = ref.current;
@@ -20,6 +22,7 @@ export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
     dialog.showModal();
     return () => dialog.close();
   }, []);
+  useKeptFocus(ref, heading);
   return (
     <dialog
       ref={ref}
@@ -47,7 +50,9 @@ export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
               <Icon name="back" />
             </IconButton>
           ) : null}
-          <h2 id={id}>{title}</h2>
+          <h2 id={id} ref={heading} tabIndex={-1}>
+            {title}
+          </h2>
           <IconButton label="Close" onClick={onClose}>
             <Icon name="close" />
           </IconButton>

@@ -5,13 +5,15 @@ import styles from './splash.module.css';
 /** @param {{children?: React.ReactNode}} props */
 export function Splash({ children }) {
   return (
-    <div className={styles.splash}>
-      <Brand size="large" />
+    <main className={styles.splash}>
+      <h1>
+        <Brand size="large" />
+      </h1>
       {children ?? (
         <p className={styles.wait} role="status">
           One moment…
         </p>
       )}
-    </div>
+    </main>
   );
 }

@@ -5,7 +5,8 @@ import { agentWords } from '../../components/account/agent.js';
 import { createDrafts } from '../../components/chat/drafts.js';
 import { isEmoji } from '../../components/chat/emoji.js';
 import { isImage, isShownUnasked, plainName, sizeWords } from '../../components/chat/file.js';
-import { createTrays, MOST } from '../../hooks/trays.js';
+import { sealedSize } from '../../lib/crypto/index.js';
+import { createTrays, LARGEST, MOST } from '../../hooks/trays.js';
 
 test('only harmless images are drawn, and only small ones unasked', () => {
   assert.ok(isImage({ mime: 'image/png' }));
@@ -70,12 +71,13 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('files go one after the other, with progress; a second try sends what is there already by its id', async () => {
   const { trays, begun } = slowly();
-  assert.ok(trays.add('c', [file('a'), file('b')]));
+  trays.add('c', [file('a'), file('b')]);
   const first = trays.upload('c');
   begun[0].progress(0.5);
   assert.equal(trays.get('c').pieces[0].done, 0.5);
   assert.ok(trays.get('c').uploading);
-  assert.ok(!trays.add('c', [file('late')]));
+  trays.add('c', [file('late')]);
+  assert.equal(trays.get('c').pieces.length, 2);
   begun[0].end();
   await turn();
   begun[1].end(new Error('the connection went'));
@@ -113,8 +115,20 @@ test('a cancel sends nothing, and leaves the other files chosen', async () => {
 test('there is room for so many files and no more', () => {
   const { trays } = slowly();
   const many = Array.from({ length: MOST + 1 }, (_, i) => file(String(i)));
-  assert.ok(!trays.add('c', many));
-  assert.equal(trays.get('c').pieces.length, MOST);
+  trays.add('c', many);
+  assert.deepEqual([trays.get('c').pieces.length, trays.get('c').problem], [MOST, 'too_many']);
+  trays.drop('c', trays.get('c').pieces[0].key);
+  assert.equal(trays.get('c').problem, null);
+});
+
+test('what is too large is told before anything is uploaded, and nothing that fits is', () => {
+  const sized = (/** @type {number} */ size) => /** @type {any} */ ({ name: String(size), size });
+  const { trays } = slowly();
+  trays.add('c', [sized(LARGEST), sized(0)]);
+  assert.deepEqual([trays.get('c').pieces.length, trays.get('c').problem], [2, null]);
+  trays.add('c', [sized(LARGEST + 1)]);
+  assert.deepEqual([trays.get('c').pieces.length, trays.get('c').problem], [2, 'too_large']);
+  assert.ok(sealedSize(LARGEST) <= 100 * 1024 * 1024 && sealedSize(LARGEST + 1) > 100 * 1024 * 1024);
 });
 
 test('an edit leaves the text that was begun alone; what is refused is the user’s again', () => {
