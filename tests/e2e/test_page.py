@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.axe import violations
 from tests.e2e.pages import ALGORITHMS, PASSWORD, SENT, Visitor
 
 pytestmark = pytest.mark.browser
@@ -190,9 +191,12 @@ def test_offline_messages_wait_and_then_leave(visit: Visit) -> None:
         alice.field.fill(text)
         alice.page.get_by_role("button", name="Send", exact=True).click()
         expect(alice.article(text)).to_have_attribute("data-state", "queued")
+    told = alice.page.get_by_role("status").filter(has_text="No connection. What you wrote is sent when")
+    expect(told).to_be_visible()
     alice.context.set_offline(False)
     for text in ("first in the tunnel", "second in the tunnel"):
         expect(alice.article(text)).to_have_attribute("data-state", SENT, timeout=60_000)
+    expect(told).to_have_count(0)
     bob.open_chat("Alice")
     bob.expect_verified("second in the tunnel", "RSA-PSS-SHA256")
     read = "\n".join(bob.articles.all_inner_texts())
@@ -221,6 +225,7 @@ def test_at_phone_width_everything_fits(visit: Visit) -> None:
     alice.page.get_by_role("button", name="Create account").click()
     alice.chats.wait_for()
     fits()
+    assert violations(alice.page) == []
     alice.start_chat("bob.phone-with-a-very-long-name")
     expect(alice.chats).to_be_hidden()
     alice.write("https://example.org/" + "without-a-blank/" * 20, "DSA-SHA256")
@@ -234,6 +239,17 @@ def test_at_phone_width_everything_fits(visit: Visit) -> None:
     alice.page.go_back()
     expect(alice.chats).to_be_visible()
     fits()
+
+
+def test_an_address_without_a_page(visit: Visit) -> None:
+    """It says so, and shows a way."""
+    visitor = visit()
+    visitor.page.goto("/nowhere")
+    expect(visitor.page.get_by_role("main")).to_contain_text("There is nothing at this address")
+    assert violations(visitor.page) == []
+    visitor.page.get_by_role("link", name="Go to your chats").click()
+    visitor.page.get_by_role("button", name="Log in").wait_for()
+    visitor.complaints[:] = [text for text in visitor.complaints if "404" not in text]
 
 
 @pytest.fixture

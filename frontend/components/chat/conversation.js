@@ -1,7 +1,7 @@
 'use client';
 /** The chat pane: header, what should be known first, the messages, and the field to write in. */
 import { useCallback, useState } from 'react';
-import { useConnection } from '../../hooks/useConnection.js';
+import { useOffline } from '../../hooks/useConnection.js';
 import { useMessages } from '../../hooks/useMessages.js';
 import { usePeople } from '../../hooks/usePeople.js';
 import { useSession } from '../../hooks/useSession.js';
@@ -40,12 +40,15 @@ export function Conversation({ chat, memory, onNewChat }) {
   const { user } = useSession();
   const me = user?.username ?? '';
   const people = usePeople();
-  const connection = useConnection();
+  const offline = useOffline();
   const { view, opened, failure, reopen } = useMessages(chat.id);
   const { target } = useDraft(memory.drafts, chat.id);
   const [over, setOver] = useState(/** @type {Over|null} */ (null));
   const closed = failure && !view?.items.length;
-  const dropping = useDrop((files) => memory.trays.add(chat.id, files), !chat.removed);
+  const dropping = useDrop(
+    (files) => memory.trays.add(chat.id, files),
+    !chat.removed && target?.kind !== 'edit',
+  );
 
   /** @type {import('./timeline.js').OnDeed} */
   const onDeed = useCallback(
@@ -64,7 +67,7 @@ export function Conversation({ chat, memory, onNewChat }) {
         view={view}
         people={people}
         me={me}
-        offline={connection === 'offline'}
+        offline={offline}
         onMembers={() => setOver({ kind: 'members' })}
         onVerify={(username) => setOver({ kind: 'verify', username })}
         onNewChat={onNewChat}
