@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from chatsec.domain import combined, membership
-from chatsec.domain.combined import Change
 from tests.support.combined import CHAT, NAMES, Request, World, started
 from tests.support.encoding import b64u
 from tests.support.keys import DSA, PSS
@@ -131,6 +130,12 @@ def disguised(world: World) -> Request:
     return Request("retire", "bob", frozenset({"carol"}), entry, share)
 
 
+def oneself(world: World) -> Request:
+    """With another owner there, so that all else is right."""
+    world.do("role", "alice", ["bob"], world.members(bob=("owner", kh(world, "bob"))), role="owner")
+    return world.request("remove", "alice", ["alice"], world.members(alice=None))
+
+
 Broken = Callable[[World], Request]
 ENTRIES: dict[str, tuple[str, Broken]] = {
     "add: nobody": ("invalid_membership", lambda w: w.request("add", "alice", [], w.members())),
@@ -161,10 +166,7 @@ ENTRIES: dict[str, tuple[str, Broken]] = {
         "invalid_membership",
         lambda w: w.request("add", "alice", ["dave"], w.members(**w.roles("dave")), role="owner"),
     ),
-    "remove: oneself": (
-        "invalid_membership",
-        lambda w: w.request("remove", "alice", ["alice"], w.members(alice=None, bob=("owner", kh(w, "bob")))),
-    ),
+    "remove: oneself": ("invalid_membership", oneself),
     "remove: nobody": ("invalid_membership", lambda w: w.request("remove", "alice", [], w.members())),
     "remove: another than the event says": (
         "invalid_membership",
@@ -321,6 +323,29 @@ def test_the_author_s_keys() -> None:
     assert (world.code(reset), world.failure(reset)) == ("invalid_membership", "invalid_membership")
 
 
+def test_an_author_who_keeps_a_key_from_bundle_to_bundle() -> None:
+    """It is the bundles that are judged: not older than the log's and the last share's, and no reset since."""
+    world = World(NAMES)
+    alice = world.people["alice"]
+    alice._key_set = lambda index: alice.sets[0]
+    alice.new_keys(0)
+    members = world.roles("alice", role="owner")
+    world.do("create", "alice", members, members)
+    alice.new_keys(0)
+
+    def judged(version: int) -> tuple[str, str]:
+        keys = alice.hashes[version - 1]
+        entry = world.entry("alice", "rename", world.members(), "Us", keys=keys)
+        request = Request("rename", "alice", entry=entry, name="Us")
+        return world.code(request), world.failure(request)
+
+    assert [judged(version) for version in (1, 2, 3)] == [("invalid_membership",) * 2, ("", ""), ("", "")]
+    world.do("rekey", "alice")
+    assert [judged(version) for version in (2, 3)] == [("invalid_membership",) * 2, ("", "")]
+    alice.new_keys(0, linked=False)
+    assert judged(3)[0] == "invalid_membership"
+
+
 def test_the_first_entry() -> None:
     world = World(NAMES)
     good = world.roles("alice", role="owner") | world.roles("bob")
@@ -373,19 +398,3 @@ def test_entry_and_share_stand_just_where_they_belong() -> None:
     assert world.code(Request("vanish", "bob", frozenset({"bob"}))) == "invalid"
     assert world.code(replace(requests["rekey"], usernames=frozenset({"bob"}))) == "invalid"
     assert world.code(world.request("rekey", "dave")) == "not_found"
-
-
-def test_the_same_again() -> None:
-    world = started("bob")
-    add = world.do("add", "alice", ["carol"], world.members(**world.roles("carol")))
-    change = world.read(add)
-    assert change.entry is not None and change.share is not None
-    entry, share = change.entry.hash, change.share.hash
-    assert combined.same_again(change, entry, share)
-    assert combined.same_again(change, entry, "another")  # where there is an entry, its bytes decide
-    assert not combined.same_again(change, "another", share)
-    assert not combined.same_again(change, None, None)
-    rekey = replace(change, entry=None)
-    assert combined.same_again(rekey, None, share)
-    assert not combined.same_again(rekey, None, "another")
-    assert not combined.same_again(Change("leave", "bob", frozenset({"bob"})), None, None)

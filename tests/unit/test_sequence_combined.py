@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from chatsec.domain import sequence
+from chatsec.domain import combined, sequence
+from chatsec.domain.combined import Change
 from chatsec.domain.models import EPOCH_MESSAGES, Head, NewChat, NewEpoch, NewEvent, NewMessage, Wrap
 from chatsec.domain.signed import stored_entry, stored_share
 from chatsec.errors import ChatSecError
-from tests.support.combined import CHAT, NAMES, Request, World
+from tests.support.combined import CHAT, NAMES, Request, World, started
 from tests.support.keys import ED25519, WRAPPING
 
 
@@ -208,3 +209,19 @@ def test_whom_an_event_concerns(chat: Chat) -> None:
         "bob",
         "carol",
     }
+
+
+def test_the_same_again() -> None:
+    world = started("bob")
+    add = world.do("add", "alice", ["carol"], world.members(**world.roles("carol")))
+    change = world.read(add)
+    assert change.entry is not None and change.share is not None
+    entry, share = change.entry.hash, change.share.hash
+    assert combined.same_again(change, entry, share)
+    assert combined.same_again(change, entry, "another")  # where there is an entry, its bytes decide
+    assert not combined.same_again(change, "another", share)
+    assert not combined.same_again(change, None, None)
+    rekey = replace(change, entry=None)
+    assert combined.same_again(rekey, None, share)
+    assert not combined.same_again(rekey, None, "another")
+    assert not combined.same_again(Change("leave", "bob", frozenset({"bob"})), None, None)
