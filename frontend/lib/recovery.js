@@ -33,7 +33,6 @@ import { RENEWED } from './keyring.js';
 
 /** After these nobody knows whether the request was carried out. */
 const UNKNOWN = ['timeout', 'offline', 'unavailable'];
-const MOVED = ['backup_conflict', 'state_conflict'];
 
 /**
  * @param {object} parts
@@ -259,8 +258,8 @@ export function createRecovery({ api, backups, keyring, state, runner, kdf }) {
       try {
         return await change(parts, tell);
       } catch (error) {
-        // Another device stored something meanwhile: that is read first.
-        if (!(error instanceof ChatSecError) || !MOVED.includes(error.code)) throw error;
+        // Another device stored a backup meanwhile: that is read first.
+        if (!(error instanceof ChatSecError) || error.code !== 'backup_conflict') throw error;
         return change(parts, tell);
       }
     },

@@ -18,7 +18,8 @@ import { mergeMemories, sameMemory } from './merge.js';
  * @typedef {{n: number, lost: boolean} & Contents} Kept  in the store: what the server was last known to hold
  */
 
-const TRIES = 5; // as many devices may store at the same time
+const TRIES = 20; // as many devices may store at the same time
+const MOVES = 5; // each takes the password anew, of which the server takes so many (protocol §8)
 const SOON_MS = 30_000; // a position that moves with every message is stored so often at most
 
 /** @returns {Contents} */
@@ -264,19 +265,27 @@ export function createState({
 
     /**
      * The state under the key of another B, to be stored in one request with what makes that B the account's;
-     * nothing else is stored until `work` is done. @template T
+     * nothing else is stored until `work` is done. What another device stores at that moment is taken, and `work` is done
+     * again. @template T
      * @param {(seal: (key: CryptoKey) => Promise<import('./crypto/state.js').Sealed>) => Promise<T>} work
      * @returns {Promise<T>} after it, the state is taken as stored
      */
     async moving(work) {
       return inTurn(async () => {
-        // Everything of other devices first: they cannot store any more once the new B is there.
-        await take(await fetchStored(), 0);
-        const contents = fit(mergeMemories(await gather(), kept, kept).contents);
-        const n = kept.n + 1;
-        const done = await work((key) => sealState({ username: user, n, contents, key }));
-        await keep({ n, ...contents });
-        return done;
+        for (let tries = 1; ; tries++) {
+          // Everything of other devices first: they cannot store any more once the new B is there.
+          await take(await fetchStored(), 0);
+          const contents = fit(mergeMemories(await gather(), kept, kept).contents);
+          const n = kept.n + 1;
+          try {
+            const done = await work((key) => sealState({ username: user, n, contents, key }));
+            await keep({ n, ...contents });
+            return done;
+          } catch (error) {
+            const moved = error instanceof ChatSecError && error.code === 'state_conflict';
+            if (!moved || tries === MOVES) throw error;
+          }
+        }
       });
     },
 

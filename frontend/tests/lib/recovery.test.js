@@ -20,13 +20,15 @@ const names = (client) => client.getSnapshot().accountWarnings.map(({ name }) =>
 const bodies = async (client, chat) =>
   (await loadAll(client, chat)).filter(({ kind }) => kind === 'message').map(({ payload }) => payload?.body);
 
-/** Alice, who verified Bob and wrote to him, and him. `answers`: what becomes of the answers to her. */
+/** Alice, who verified Bob and wrote to him, and him. `answers`: what becomes of the answers to her, and what happens
+ * before a call of hers. */
 async function scene(answers = {}) {
   const server = new ModelServer();
   const people = await settle(server, ['alice', 'bob']);
   const { fetch } = server.transport('alice');
   const told = async (url, init) => {
     const call = `${init.method} ${new URL(String(url), 'http://model').pathname.replace('/api/v1', '')}`;
+    await answers[`before ${call}`]?.();
     const answer = await fetch(url, init);
     return answers[call] ? answers[call](answer) : answer;
   };
@@ -277,6 +279,34 @@ test('another device stored a backup at the same time: it is read first', { time
   await alice.changePassword({ password: identity.password, newPassword: NEW, compromised: false });
   await login(another('clean'), NEW);
   assert.ok(others > 1);
+  close();
+});
+
+test('other devices store their state all the while: five times is not in vain', async () => {
+  let [left, marked, other] = [0, true, null];
+  const all = await scene({
+    async 'before PUT /me/password'() {
+      if (left-- > 0) await other.setVerified('bob', (marked = !marked));
+    },
+  });
+  const { alice, identity, server, close } = all;
+  other = await enter(server, identity, 'other', { stateDelay: 1_000_000 });
+  const account = server.accounts.get('alice');
+  await until(async () => {
+    await identity.catchUp(account);
+    return identity.stateN === account.state.n;
+  }, 'the log-in has stored its backup');
+  const wanted = { password: identity.password, newPassword: NEW, compromised: true };
+  left = 5;
+  await assert.rejects(alice.changePassword(wanted), { code: 'state_conflict' });
+  left = 4;
+  await alice.changePassword(wanted);
+  const again = all.another('again');
+  await login(again, NEW);
+  await until(() => again.getSnapshot().people.bob, 'people');
+  assert.equal(again.getSnapshot().people.bob.verified, false, 'stored last, by the other');
+  assert.deepEqual(names(again), []);
+  other.close();
   close();
 });
 
