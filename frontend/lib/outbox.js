@@ -10,8 +10,8 @@
 import { judgeAck } from './answers.js';
 import { withLock } from './api.js';
 import { aesGcmDecrypt, decodeText, encodeText, MAX_PAYLOAD } from './crypto/index.js';
-import { ChatSecError, FAILURES } from './errors.js';
-import { isChange } from './overlay.js';
+import { ChatSecError } from './errors.js';
+import { unsentOf } from './unsent.js';
 
 const KEPT = 20; // acknowledged ones per chat, so that a server that loses them gets them again
 const PATIENCE = 5; // tries in a row that may end without any progress
@@ -119,10 +119,14 @@ export function createOutbox({
     }
   }
 
-  /** What is stored for a chat, by another tab too. @param {string} chat */
+  /** What is stored for a chat, by another tab too, which may also have sent or dropped some. @param {string} chat */
   async function read(chat) {
+    const known = [...entries.values()].filter((entry) => entry.chat === chat);
     const all = /** @type {Entry[]} */ (await store.list('outbox')).filter((entry) => entry.chat === chat);
-    for (const entry of all) entries.set(keyOf(entry), entry);
+    const there = new Map(all.map((entry) => [keyOf(entry), entry]));
+    for (const entry of known) if (!there.has(keyOf(entry))) entries.delete(keyOf(entry));
+    for (const [key, entry] of there) entries.set(key, entry);
+    if (known.some((entry) => there.get(keyOf(entry))?.state !== entry.state)) onChange(chat);
     return all.sort((a, b) => a.order - b.order);
   }
 
@@ -363,48 +367,16 @@ export function createOutbox({
       const entry = entries.get(keyOf({ chat, id }));
       if (entry?.state === 'failed') await remove(entry);
     },
-    /** The entries of a chat that its timeline does not show: items, and changes of what stands there.
-     * @param {string} chat
-     * @returns {{items: import('./types.js').MessageItem[], changes: import('./overlay.js').Waiting[]}} */
-    view(chat) {
-      const state = messages.stateOf(chat);
-      // Acknowledged ones bridge the moment until their item is judged; older pages are not this view's concern.
-      const shown = (/** @type {Entry} */ { state: how, seq }) =>
-        how === 'acked' && (!state || (seq ?? 0) <= state.last);
-      const waiting = [...entries.values()]
-        .filter((entry) => entry.chat === chat && !shown(entry) && payloads.has(keyOf(entry)))
-        .sort((a, b) => a.order - b.order)
-        .map((entry) => itemOf(entry, me(), payloads.get(keyOf(entry))));
-      const isFolded = (/** @type {import('./types.js').MessageItem} */ { payload, state: how }) =>
-        isChange(payload) && how !== 'failed';
-      return {
-        items: waiting.filter((item) => !isFolded(item)),
-        changes: /** @type {any[]} */ (waiting.filter(isFolded).map(({ payload }) => payload)),
-      };
-    },
+    /** What of a chat its timeline does not show (unsent.js). @param {string} chat */
+    view: (chat) =>
+      unsentOf(
+        [...entries.values()].filter((entry) => entry.chat === chat && payloads.has(keyOf(entry))),
+        (entry) => payloads.get(keyOf(entry)),
+        { me: me(), last: messages.stateOf(chat)?.last ?? null },
+      ),
     clear() {
       for (const each of [entries, payloads, sealing, fresh, running]) each.clear();
       lastOrder = 0;
     },
-  };
-}
-
-/** @param {Entry} entry @param {string} me @param {any} payload @returns {import('./types.js').MessageItem} */
-function itemOf({ id, at, alg, state, reason }, me, payload) {
-  return {
-    kind: 'message',
-    key: `m:${me}:${id}`,
-    id,
-    seq: null,
-    from: me,
-    at,
-    receivedAt: null,
-    alg,
-    mine: true,
-    state: state === 'acked' ? 'sent' : state === 'failed' ? 'failed' : 'queued',
-    reason,
-    explain: reason ? FAILURES[reason].explain : null,
-    warnings: [],
-    payload,
   };
 }

@@ -268,6 +268,51 @@ test('two tabs on one store and one lock: one chain, nobody alarmed', async () =
   assert.deepEqual(chatOf(one, id).warnings, []);
 });
 
+test('what another tab has just sent is not taken for lost', async () => {
+  const store = memoryStore();
+  let meanwhile = null;
+  const list = async (kind) => {
+    const work = kind === 'outbox' ? meanwhile : null;
+    if (work) meanwhile = null;
+    await work?.();
+    return store.list(kind);
+  };
+  const one = await enter(server, identities.get('alice'), 'tab 1', { store: { ...store, list } });
+  const two = clientOf(server, 'tab 2', { store });
+  await two.restore();
+  open.push(one, two);
+  await until(() => two.getSnapshot().chats.length === 1, 'chats');
+  await Promise.all([one.openChat(id), two.openChat(id)]);
+  await one.retry(id, 'none'); // nothing is being sent any more
+  meanwhile = async () => {
+    await send(two, 'x');
+    await allSent(two, 1);
+  };
+  await one.openChat(id);
+  assert.equal(meanwhile, null);
+  assert.deepEqual(chatOf(one, id).warnings, []);
+  assert.equal(tries().length, 1);
+  assert.equal(mine(one).length, 1);
+});
+
+test('what is done with a message in one tab shows in the other', async () => {
+  const store = memoryStore();
+  const one = await enter(server, identities.get('alice'), 'tab 1', { store });
+  open.push(one);
+  await one.openChat(id);
+  server.chats.get(id).members.delete('alice');
+  const refused = await send(one, 'y');
+  await until(() => states(one).includes('failed'), 'failed');
+  server.chats.get(id).members.set('alice', { role: 'owner', joined_seq: 1 });
+  const two = clientOf(server, 'tab 2', { store });
+  await two.restore();
+  open.push(two);
+  await until(() => two.getSnapshot().chats.length === 1, 'chats');
+  await two.discard(id, refused);
+  await one.openChat(id);
+  assert.deepEqual(states(one), []);
+});
+
 test('after log-out nothing waits any more', async () => {
   cutOff(alice);
   await send(alice, 'never');
