@@ -11,6 +11,7 @@ import { judgeItems } from './answers.js';
 import { isObject, newRecoveryCode, showRecoveryCode } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 import { KEYS_LOCK, RENEWED } from './keyring.js';
+import { createTurns } from './turns.js';
 
 /** Without a network a session is still there. */
 export const UNREACHABLE = ['offline', 'timeout', 'unavailable'];
@@ -59,26 +60,24 @@ export function createAccount({
   onRenewed,
   leaveChats,
 }) {
-  /** @type {Promise<unknown>} */
-  let turn = Promise.resolve();
+  const inTurn = createTurns();
 
   /** While keys change, nothing else looks at them: in this client, nor in another tab.
    * @template T @param {() => Promise<T>} work @returns {Promise<T>} */
-  function alone(work) {
-    const result = turn.then(() => withLock(locks, KEYS_LOCK, work));
-    turn = result.catch(() => undefined); // the caller gets the error; the next in turn goes on
-    return result;
-  }
+  const alone = (work) => inTurn('keys', () => withLock(locks, KEYS_LOCK, work));
 
-  /** The account's current bundle must be the one whose keys are here (protocol §2). @param {import('./pins.js').Person} person */
-  async function judgeOwn(person) {
+  /** Are the keys here those? Another tab may have renewed them: then the store has them by now.
+   * @param {import('./pins.js').Person} person */
+  const isOwn = (person) =>
+    alone(async () => keyring.isOwn(person) || ((await keyring.restore()) && keyring.isOwn(person)));
+
+  /** The account's current bundle must be the one whose keys are here (protocol §2). @param {import('./pins.js').Person} told */
+  async function judgeOwn(told) {
+    // What was answered before the keys were renewed here is asked once more.
+    const person = (await isOwn(told)) ? told : await pins.load(me());
     if (person.warnings.includes('server_rollback'))
       warn('server_rollback', 'the server shows older keys of yours');
-    // Another tab may have renewed them: then the store has them by now.
-    if (
-      await alone(async () => keyring.isOwn(person) || ((await keyring.restore()) && keyring.isOwn(person)))
-    )
-      return;
+    if (await isOwn(person)) return;
     const linked =
       person.current && person.trust.get(person.current.hash) === 'linked' && person.warnings.length === 0;
     if (linked && person.pin && person.pin.linked.length > 1) {

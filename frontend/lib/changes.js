@@ -12,6 +12,7 @@ import { confirmed, nextEntry } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 import { createRequests, WITH_SHARE } from './requests.js';
 import { createSigning } from './signing.js';
+import { createTurns } from './turns.js';
 
 const TRIES = 4; // of one change, each after something else was seen to have moved
 const LOST_ANSWER_TRIES = 3;
@@ -53,22 +54,13 @@ export function createChanges({
 }) {
   const signing = createSigning({ pins, keyring, runner, now, me });
   const requests = createRequests({ api, store, pins, chats, messages, signing, wait });
-  /** @type {Map<string, Promise<unknown>>} */
-  const turns = new Map();
+  const inTurn = createTurns(); // by chat
   const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
   const isCombined = (/** @type {string} */ id) => chats.get(id)?.key_mode === 'combined';
 
   /** One change of a chat at a time, over all tabs. @template T @param {string} id @param {() => Promise<T>} work
    * @returns {Promise<T>} */
-  function alone(id, work) {
-    const before = turns.get(id) ?? Promise.resolve();
-    const result = before.then(() => withLock(locks, `chatsec-change-${me()}-${id}`, work));
-    turns.set(
-      id,
-      result.catch(() => undefined), // the caller gets the error; the next in turn goes on
-    );
-    return result;
-  }
+  const alone = (id, work) => inTurn(id, () => withLock(locks, `chatsec-change-${me()}-${id}`, work));
 
   /**
    * @param {string} id @param {Place} place @param {Wanted} wanted

@@ -8,6 +8,7 @@
 
 import { isObject, lineOf, walkBundles } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
+import { createTurns } from './turns.js';
 
 /**
  * @typedef {{username: string, version: number, keys: string, linked: string[], verified: boolean}} Pin
@@ -138,22 +139,37 @@ export function createPins({ api, store, runner, onChange, onPin, isLost }) {
   /** @type {Map<string, string>} username → the answer last judged, as text */
   const judged = new Map();
 
+  const inTurn = createTurns(); // by username: an answer is judged against the pin as it then is
+
   /** @type {typeof walkBundles} */
   const walk = (username, pin, bundles) => runner.run('walkBundles', { username, pin, bundles });
 
-  /** @param {any} answer */
-  async function take(answer) {
-    const username = String(answer?.username);
-    const text = JSON.stringify(answer);
-    const held = people.get(username);
-    if (held && judged.get(username) === text) return held;
+  const fetchOne = (/** @type {string} */ username) =>
+    api.request('GET', `/users/${encodeURIComponent(username)}/keys`);
+
+  /** @param {string} username @param {any} answer */
+  async function judge(username, answer) {
     const pin = (await store.get('pins', username)) ?? null;
     const person = await judgePerson(username, answer, pin, walk);
-    if (person.pin && JSON.stringify(person.pin) !== JSON.stringify(pin)) await write([person.pin]);
-    people.set(username, person);
-    judged.set(username, text);
-    onChange(username);
-    return person;
+    if (!person.warnings.includes('server_rollback')) return { person, pin, answer };
+    // Asked before the pin moved, it says less than is known by now; only an answer to a question of now is a lie.
+    const now = await fetchOne(username);
+    return { person: await judgePerson(username, now, pin, walk), pin, answer: now };
+  }
+
+  /** @param {any} told */
+  function take(told) {
+    const username = String(told?.username);
+    return inTurn(username, async () => {
+      const held = people.get(username);
+      if (held && judged.get(username) === JSON.stringify(told)) return held;
+      const { person, pin, answer } = await judge(username, told);
+      if (person.pin && JSON.stringify(person.pin) !== JSON.stringify(pin)) await write([person.pin]);
+      people.set(username, person);
+      judged.set(username, JSON.stringify(answer));
+      onChange(username);
+      return person;
+    });
   }
 
   /** @param {Pin[]} pins */
@@ -168,9 +184,6 @@ export function createPins({ api, store, runner, onChange, onPin, isLost }) {
     judged.delete(username);
     if (text) await take(JSON.parse(text));
   }
-
-  const fetchOne = (/** @type {string} */ username) =>
-    api.request('GET', `/users/${encodeURIComponent(username)}/keys`);
 
   return {
     /** @param {string} username @returns {Person|undefined} */
@@ -197,15 +210,16 @@ export function createPins({ api, store, runner, onChange, onPin, isLost }) {
     async accept(username, verified = false) {
       // What the user was shown, not what the server might answer by now.
       const person = people.get(username) ?? (await take(await fetchOne(username)));
-      await write([acceptedPin(person, verified)]);
+      await inTurn(username, () => write([acceptedPin(person, verified)]));
       await again(username);
       return person.pin;
     },
     /** The user's no: compared, and not the same; or no longer sure. @param {string} username */
     async doubt(username) {
-      const pin = await store.get('pins', username);
-      if (!pin?.verified) return;
-      await write([{ ...pin, verified: false }]);
+      await inTurn(username, async () => {
+        const pin = await store.get('pins', username);
+        if (pin?.verified) await write([{ ...pin, verified: false }]);
+      });
       await again(username);
     },
     /** Pins as they are to be from now on: another device of the user moved or marked them. @param {Pin[]} moved */

@@ -35,7 +35,7 @@ test('a client has what types.js says, and starts with nothing', () => {
     user: null,
     connection: 'offline',
     chats: [],
-    people: {},
+    people: { __proto__: null },
     accountWarnings: [],
     account: { recovery: null, keyMode: null },
     open: {},
