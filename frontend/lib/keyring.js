@@ -56,6 +56,10 @@ export function createKeyring({ store }) {
       // What waits in the outbox from an earlier session is under the key that is there.
       storageKey = (await store.get('keys', 'storage'))?.key ?? (await newStorageKey());
       const all = [...(await holdAll(secrets.retired, false)), ...(await holdAll(secrets.keys, true))];
+      const listed = new Set(all.map(({ kid }) => kid));
+      // What the backup lists no more signs nothing; what was wrapped for it still opens.
+      for (const key of await store.list('keys'))
+        if (key.alg && !listed.has(key.kid)) all.push({ ...key, current: false });
       keys = new Map(all.map((key) => [key.kid, key]));
       held = await holdBackupKey(backupKey);
       own = bundle;

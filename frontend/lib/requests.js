@@ -132,10 +132,6 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
       if (CONFLICTS.includes(error.code)) return 'again';
       throw error;
     }
-    if (error.code === 'not_found') {
-      await drop(id); // whoever is in it no more signs nothing there
-      throw error;
-    }
     const entry = await readEntry(request.membership, id);
     const place = await look(id);
     const fate = fateOf(place, entry);
