@@ -171,6 +171,18 @@ def test_matrix(stage: Stage, one: Try, role: str) -> None:
             assert missing.json() == answer.json(), "as if it were not there"
 
 
+@pytest.mark.parametrize(
+    ("role", "code"),
+    [("stranger", "not_found"), ("former", "not_found"), ("member", "forbidden"), ("owner", "invalid")],
+)
+def test_an_unknown_name_tells_nobody_that_a_chat_is_there(stage: Stage, role: str, code: str) -> None:
+    """ASVS 8.2.2."""
+    stage.set()
+    body = {"kind": "add", "usernames": ["nobody.here"]}
+    answer = stage.people[role].rest.request("POST", f"/chats/{stage.chat}/events", json=body)
+    assert answer.json()["code"] == code, answer.text
+
+
 @pytest.mark.parametrize("role", ROLES[1:])
 @pytest.mark.parametrize("event", ["message:send", "message:delivered", "message:read", "typing", "sync"])
 def test_events(stage: Stage, event: str, role: str) -> None:

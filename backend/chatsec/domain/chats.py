@@ -166,9 +166,9 @@ class ChatService:
     def _change_server(self, head: Head, event: NewEvent, signs: bool) -> None:
         if event.by in head.members and (signs or event.kind in ("keys", "retire")):
             raise invalid("kind" if not signs else "membership", "has no place in a `server` chat")
+        self._judge(event)  # first of all: to a stranger the chat is not there
         if event.kind == "add":
             self._require_people("usernames", event.usernames)
-        self._judge(event)
         if event.kind not in SHUTS_OUT:
             self._limits.take("epoch" if event.kind in sequence.OPENS_EPOCH else "change", event.by)
         self._append(event)
@@ -186,7 +186,9 @@ class ChatService:
             self._require_next(head, asked.event)
             event = self._requests.judge(asked)
         except ChatSecError as error:
-            raise error if event.by in head.members else ChatSecError("not_found") from error
+            if event.by in head.members or error.code == "unavailable":
+                raise
+            raise ChatSecError("not_found") from error
         self._append_combined(event)
         if event.kind == "add":
             self._take_out_ended(event.usernames)
