@@ -146,3 +146,16 @@ def test_password_sessions_and_the_end(visit: Visit) -> None:
         visitor.complaints[:] = [
             text for text in visitor.complaints if not re.search("401|403|WebSocket", text)
         ]
+
+
+def test_settings_open_without_a_connection(visit: Visit) -> None:
+    """Opened for the first time while offline, nothing that they need is missing."""
+    ann = visit()
+    ann.register("ann.offline", "Ann")
+    ann.page.wait_for_load_state("networkidle")
+    ann.context.set_offline(True)
+    settings(ann, "Password")
+    ann.page.close()
+    ann.complaints[:] = [
+        text for text in ann.complaints if "ERR_INTERNET_DISCONNECTED" not in text
+    ]  # Chromium's own

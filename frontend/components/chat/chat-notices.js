@@ -1,9 +1,11 @@
 'use client';
 /** What should be known before reading or writing here: no connection, and everything that `noticesOf` tells. */
+import { useRef } from 'react';
 import { useAction } from '../../hooks/useAction.js';
 import { useChatActions } from '../../hooks/useChats.js';
 import { usePeopleActions } from '../../hooks/usePeople.js';
 import { Button } from '../ui/button.js';
+import { useKeptFocus } from '../ui/keep-focus.js';
 import { Notice } from '../ui/notice.js';
 import { noticesOf } from './notices.js';
 import styles from './conversation.module.css';
@@ -20,6 +22,8 @@ export function ChatNotices({ chat, view, people, me, offline, onMembers, onVeri
   const { acceptKeys } = usePeopleActions();
   const { confirmKeys, replaceShare } = useChatActions();
   const { busy, problem, run } = useAction();
+  const place = useRef(/** @type {HTMLDivElement|null} */ (null));
+  useKeptFocus(place, place); // a button that helped goes away with its notice
   const waits = view?.items.some((item) => item.kind === 'message' && item.state === 'queued') ?? false;
 
   /** @param {import('./notices.js').Action} action */
@@ -40,7 +44,7 @@ export function ChatNotices({ chat, view, people, me, offline, onMembers, onVeri
   }
 
   return (
-    <div className={styles.notices}>
+    <div className={styles.notices} ref={place} tabIndex={-1}>
       {offline ? (
         <Notice tone="info" icon="clock">
           {waits

@@ -28,6 +28,14 @@ function useTitle(chats) {
   }, [unread]);
 }
 
+/** What is fetched when it first opens opens without a connection too. */
+function useFetchedDialogs() {
+  useEffect(() => {
+    const parts = [import('../account/account-dialog.js'), import('../security/verify-dialog.js')];
+    for (const part of parts) part.catch(() => undefined); // it is fetched again when it opens
+  }, []);
+}
+
 /**
  * What the chats remember while one user is here: what is begun and which files wait. In memory only.
  * @typedef {{drafts: import('./drafts.js').Drafts, trays: import('../../hooks/trays.js').Trays}} ChatMemory
@@ -43,6 +51,7 @@ export function Messenger() {
   const [choosing, setChoosing] = useState(/** @type {string[]|null} */ (null));
   useDirectory(useConnection() === 'online');
   useTitle(chats);
+  useFetchedDialogs();
 
   const start = (/** @type {string[]} */ usernames = []) => setChoosing(usernames);
   const chat = chats.find(({ id }) => id === openId);
@@ -54,7 +63,7 @@ export function Messenger() {
       ) : (
         <main className={styles.nothing}>
           {openId ? (
-            <Empty icon="chat" action={<Button onClick={() => openChat('')}>Show my chats</Button>}>
+            <Empty icon="chat" heading action={<Button onClick={() => openChat('')}>Show my chats</Button>}>
               This chat is not in your list. It was erased, or you are no longer in it.
             </Empty>
           ) : (

@@ -1,5 +1,6 @@
 'use client';
-/** What had the focus in a dialog may go away or be switched off: then its heading has it, until that is back. */
+/** What had the focus in a dialog, or among notices, may go away or be switched off: then its heading has it, until that
+ * is back. */
 import { useEffect } from 'react';
 
 /** @param {HTMLElement|null} element */
@@ -8,8 +9,8 @@ function isUsable(element) {
 }
 
 /**
- * @param {React.RefObject<HTMLElement|null>} dialog
- * @param {React.RefObject<HTMLElement|null>} heading  in it; takes the focus by script
+ * @param {React.RefObject<HTMLElement|null>} dialog  or another part of the page
+ * @param {React.RefObject<HTMLElement|null>} heading  in it, or itself; takes the focus by script
  */
 export function useKeptFocus(dialog, heading) {
   useEffect(() => {

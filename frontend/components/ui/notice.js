@@ -20,12 +20,16 @@ export function Notice({ tone = 'info', title, children, action, icon = 'alert',
   );
 }
 
-/** What stands where nothing is yet: one sentence, one button. @param {{icon: import('./icon.js').IconName, children: React.ReactNode, action?: React.ReactNode}} props */
-export function Empty({ icon, children, action }) {
+/**
+ * What stands where nothing is yet: one sentence, one button.
+ * @param {{icon: import('./icon.js').IconName, children: React.ReactNode, action?: React.ReactNode, heading?: boolean}} props
+ *   `heading`: nothing else heads the page
+ */
+export function Empty({ icon, children, action, heading = false }) {
   return (
     <div className={styles.empty}>
       <Icon name={icon} size="large" />
-      <p>{children}</p>
+      {heading ? <h1>{children}</h1> : <p>{children}</p>}
       {action}
     </div>
   );
