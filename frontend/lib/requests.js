@@ -196,7 +196,12 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
       const fate = fateOf(place, await readEntry(request.membership, id));
       if (fate !== 'open') return drop(id);
     } else if (request.client_share) return drop(id); // whether it came or not, the chat as it is now decides
-    await send(id, request, mayRenew ?? (() => !['retire', 'rekey'].includes(request.kind)));
+    try {
+      await send(id, request, mayRenew ?? (() => !['retire', 'rekey'].includes(request.kind)));
+    } catch (error) {
+      const over = error instanceof ChatSecError && !(await store.get('chats', recordOf(id)));
+      if (!over) throw error; // else refused for good: it was told as failed before, and is in nothing's way
+    }
   }
 
   return {
