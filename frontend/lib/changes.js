@@ -37,6 +37,7 @@ const LOST_ANSWER_TRIES = 3;
  * @param {(ms: number) => Promise<void>} parts.wait
  * @param {() => string} parts.me
  * @param {() => string} parts.uuid
+ * @param {() => Promise<void>} parts.keysSettled  no change of the own keys is under way any more
  */
 export function createChanges({
   api,
@@ -51,9 +52,10 @@ export function createChanges({
   wait,
   me,
   uuid,
+  keysSettled,
 }) {
   const signing = createSigning({ pins, keyring, runner, now, me });
-  const requests = createRequests({ api, store, pins, chats, messages, signing, wait });
+  const requests = createRequests({ api, store, pins, chats, messages, signing, wait, keysSettled });
   const inTurn = createTurns(); // by chat
   const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
   const isCombined = (/** @type {string} */ id) => chats.get(id)?.key_mode === 'combined';

@@ -84,7 +84,21 @@ export function createConversations({
   });
   const making = late(async () => {
     const { createChanges } = await import('./changes.js');
-    return createChanges({ api, store, pins, keyring, runner, chats, messages, locks, now, wait, me, uuid });
+    return createChanges({
+      api,
+      store,
+      pins,
+      keyring,
+      runner,
+      chats,
+      messages,
+      locks,
+      now,
+      wait,
+      me,
+      uuid,
+      keysSettled,
+    });
   });
   const changes = making.use;
   const shares = createShares({ pins, chats, messages, changes, wait, me, epochMessages });

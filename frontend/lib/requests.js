@@ -6,7 +6,7 @@
  * conflict goes with a new share and a fresh C; a share alone binds nobody.
  */
 
-import { confirmed, differenceOf, judgeEntry, readEntry } from './crypto/index.js';
+import { confirmed, currentLink, differenceOf, judgeEntry, readEntry } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 
 const NO_ANSWER = ['offline', 'timeout', 'unavailable', 'bad_answer'];
@@ -42,8 +42,9 @@ export const WITH_SHARE = ['create', 'add', 'remove', 'keys', 'retire', 'rekey']
  * @param {import('./messages.js').Messages} parts.messages
  * @param {ReturnType<typeof import('./signing.js').createSigning>} parts.signing
  * @param {(ms: number) => Promise<void>} parts.wait
+ * @param {() => Promise<void>} parts.keysSettled  no change of the own keys is under way any more
  */
-export function createRequests({ api, store, pins, chats, messages, signing, wait }) {
+export function createRequests({ api, store, pins, chats, messages, signing, wait, keysSettled }) {
   const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
 
   // ---- looking ----
@@ -81,6 +82,12 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
     // While somebody waits to be retired, only a `retire` can be taken.
     const waits = WITH_SHARE.includes(entry.op) && [...gone].some((who) => entry.members.has(who));
     return !waits && sound(entry.by, head) && [...came, ...keys].every((who) => sound(who, entry));
+  }
+
+  /** Is it signed with a key that its author still has? @param {Entry} entry */
+  function isCurrent({ by, kid }) {
+    const line = lineOf(by);
+    return Boolean(line && currentLink(line)?.bundle.signing.some((key) => key.kid === kid));
   }
 
   // ---- what is under way ----
@@ -136,9 +143,11 @@ export function createRequests({ api, store, pins, chats, messages, signing, wai
     const place = await look(id);
     const fate = fateOf(place, entry);
     if (fate === 'taken') return taken(id);
-    if (fate === 'void' || !stands(place, entry) || (await isEnded(entry, place))) {
+    const outdated = !isCurrent(entry);
+    if (outdated) await keysSettled(); // the own keys were being renewed: the next is signed with the new ones
+    if (fate === 'void' || outdated || !stands(place, entry) || (await isEnded(entry, place))) {
       await drop(id);
-      if (fate === 'void' || CONFLICTS.includes(error.code)) return 'again';
+      if (fate === 'void' || outdated || CONFLICTS.includes(error.code)) return 'again';
       throw error;
     }
     // The entry is as good as before: only the share can have been overtaken. The record stays whatever comes of it.

@@ -31,8 +31,8 @@ const LONGEST_MS = 60_000;
 export function createShares({ pins, chats, messages, changes, wait, me, epochMessages = EPOCH_MESSAGES }) {
   /** @type {Map<string, number>} "chat cause" → shares posted for it */
   const posted = new Map();
-  /** @type {Set<string>} chats whose share is about to be posted */
-  const looking = new Set();
+  /** @type {Map<string, boolean>} chats whose share is about to be posted → whether more happened meanwhile */
+  const looking = new Map();
   const lineOf = (/** @type {string} */ username) => pins.get(username)?.line;
 
   /** Did this client refuse the share of the current epoch, or its own wrap? @param {string} id
@@ -134,6 +134,18 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
     }
   }
 
+  /** Posts when my turn comes, if the cause still stands then. @param {string} id @param {number} rank */
+  async function lookOnce(id, rank) {
+    try {
+      if (!(await findCause(id))) return;
+      // What I refused, nobody else may see.
+      if (!causeOf(id)?.startsWith('refused')) await wait(Math.min(rank * STEP_MS, LONGEST_MS));
+      if (causeOf(id)) await post(id);
+    } catch (error) {
+      if (!(error instanceof ChatSecError) || !SAID.includes(error.code)) throw error;
+    }
+  }
+
   return {
     causeOf,
     heldOf,
@@ -170,18 +182,17 @@ export function createShares({ pins, chats, messages, changes, wait, me, epochMe
      * @param {string} id @param {{atOnce?: boolean}} [how] */
     async look(id, { atOnce = false } = {}) {
       const rank = atOnce ? 0 : rankOf(id);
+      if (looking.has(id)) looking.set(id, true);
       if (rank < 0 || looking.has(id)) return;
-      looking.add(id);
+      looking.set(id, false);
+      let more;
       try {
-        if (!(await findCause(id))) return;
-        // What I refused, nobody else may see.
-        if (!causeOf(id)?.startsWith('refused')) await wait(Math.min(rank * STEP_MS, LONGEST_MS));
-        if (causeOf(id)) await post(id);
-      } catch (error) {
-        if (!(error instanceof ChatSecError) || !SAID.includes(error.code)) throw error;
+        await lookOnce(id, rank);
       } finally {
+        more = looking.get(id);
         looking.delete(id);
       }
+      if (more) await this.look(id);
     },
 
     /** The user's tap is no cause that is counted. @param {string} id */
