@@ -22,8 +22,9 @@ from tests.support.client import RawSocket, User
 from tests.support.connections import Polled
 from tests.support.mongo import shared
 from tests.support.nginx import NginxProcess, self_signed
+from tests.support.ports import free_port
 from tests.support.redis import RedisProcess
-from tests.support.server import ServerProcess, free_port
+from tests.support.server import ServerProcess
 
 BALANCER = "127.0.0.9"
 FORGED = "198.51.100."

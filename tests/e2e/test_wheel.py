@@ -24,7 +24,8 @@ import requests
 from chatsec import __version__
 from tests.house.test_text import FETCHED, MACHINE, SECRET
 from tests.support.client import User
-from tests.support.server import ROOT, STOP_SECONDS, free_port
+from tests.support.ports import free_port
+from tests.support.server import ROOT, STOP_SECONDS
 
 SECONDS = 60
 

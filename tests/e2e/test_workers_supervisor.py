@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.cluster import free_ports, workers
+from tests.support.cluster import workers
 from tests.support.mongo import shared
+from tests.support.ports import free_ports
 from tests.support.redis import RedisProcess
 from tests.support.server import ROOT, STOP_SECONDS, ServerProcess
 

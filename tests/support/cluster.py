@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +26,9 @@ import requests
 from tests.support.line import Line
 from tests.support.mongo import Address, MongoProcess, failing
 from tests.support.nginx import NginxProcess
+from tests.support.ports import free_ports
 from tests.support.redis import RedisProcess
-from tests.support.server import ServerProcess, free_port
+from tests.support.server import ServerProcess
 
 WAIT = 60  # seconds in which a part is as it should be
 READY = 200, {"status": "ready"}
@@ -41,19 +41,6 @@ def until(true: Callable[[], object], what: str, seconds: float = WAIT) -> None:
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.05)
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody listens on."""
-    while True:
-        first = free_port()
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            continue
-        return first
 
 
 def workers(supervisor: int) -> dict[int, int]:

@@ -19,7 +19,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.support.server import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.server import ROOT
 
 PIECE = 65536  # bytes
 NO_LINGER = struct.pack("ii", 1, 0)  # a close is a reset

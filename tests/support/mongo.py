@@ -25,7 +25,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from tests.support.server import free_port
+from tests.support.ports import free_port
 
 START_SECONDS = 60
 ROOM = 2**31  # bytes

@@ -12,7 +12,7 @@ from types import TracebackType
 
 import redis
 
-from tests.support.server import free_port
+from tests.support.ports import free_port
 
 START_SECONDS = 20
 NONE = "no Redis for the tests: install redis-server"

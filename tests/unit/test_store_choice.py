@@ -13,7 +13,7 @@ from chatsec.storage.mongo import MongoStorage
 from chatsec.storage.sqlite import SqliteStorage
 from tests.support.direct import DirectOffload
 from tests.support.mongo import shared
-from tests.support.server import free_port
+from tests.support.ports import free_port
 
 URI = "mongodb://user:hidden@db.example/chatsec?tls=true"
 
