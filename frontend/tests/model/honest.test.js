@@ -52,6 +52,12 @@ const ONCE = [
     'leave:1:9,send:3:1,password:1:4,leaveUnsigned:1:2,renew:9:8,end:6:2,send:3:8,end:9:0,send:6:2,rekey:3:5,send:9:3,leave:1:6,remove:6:6',
     4,
   ],
+  // A retirement was signed with a key that was renewed meanwhile, and stood in the way of every share.
+  [
+    'combined',
+    3,
+    'leave:5:4,add:1:1,rename:3:6,rekey:2:4,renew:7:3,rekey:7:4,send:4:2,race:4:1,leaveUnsigned:6:1,renew:8:1,send:9:2,send:0:8',
+  ],
 ];
 
 test('histories that failed once', async () => {
