@@ -226,7 +226,7 @@ def test_access_tokens_are_judged_whole(world: World) -> None:
     ],
 )
 def test_a_token_signed_by_us_must_still_be_the_right_one(world: World, change: dict[str, Any]) -> None:
-
+    """ASVS 9.2.1, 9.2.2, 9.2.3: another type, audience, session or time, under the right key."""
     alice = world.register()
     claims = jwt.decode(alice.access, options={"verify_signature": False})
     secret = DerivedTokens(secret_key=SECRET_KEY, clock=world.clock)._mac("jwt", b"").hex()

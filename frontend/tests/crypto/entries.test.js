@@ -58,6 +58,14 @@ test('keys: of one person, after a reset, and nothing beside', async () => {
   assert.equal(await keys({ bob: { keys: kh('bob') } }), INVALID, 'never back');
 });
 
+test('keys: an owner does not confirm their own reset with a key from before it', async () => {
+  const h = new History();
+  h.change('role', 'alice', { members: h.members({ bob: { role: 'owner' } }) }).renew('bob', false);
+  const members = h.members({ bob: { role: 'owner', keys: kh('bob', 2) } });
+  assert.equal(await judge(h, 'keys', 'alice', { members }), null);
+  assert.equal(await judge(h, 'keys', 'bob', { members, keys: kh('bob') }), INVALID);
+});
+
 test('keys by a member: only where no owner who is here can sign', async () => {
   const h = new History();
   h.change('role', 'alice', { members: h.members({ bob: { role: 'owner' } }) });
