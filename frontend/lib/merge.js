@@ -60,10 +60,7 @@ export function mergePins(mine, other, base) {
   // Pins move by themselves to whatever continuity gives, so what is later and linked is known here already.
   const later = mine.version > other.version;
   const linked = mine.linked.includes(other.keys);
-  const [kept, left] = later === linked ? [mine, other] : [other, mine];
-  // Along one line a mark that was taken away stays away, under whichever bundle it was.
-  const doubted = linked && base?.verified === true && !left.verified;
-  return doubted ? { ...kept, verified: false } : kept;
+  return later === linked ? mine : other;
 }
 
 /** @param {StateChat} mine @param {StateChat} other @returns {{merged: StateChat, names: Clash['name'][]}} */

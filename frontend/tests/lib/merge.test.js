@@ -72,14 +72,6 @@ test('of two pins the later linked one; the mark is of its bundle', () => {
   assert.deepEqual(of(pin(2, false), told(1, true)), [1, true], 'mine was met after a reset that they saw');
   assert.deepEqual(of(pin(1, true), told(2, false)), [1, true], 'theirs was: they do not vouch for it');
   assert.deepEqual(of(pin(1, false, ['k2']), told(2, true)), [2, true], 'theirs is later and linked');
-  const ofDoubt = (mine, other) => of(mine, other, told(1, true));
-  assert.deepEqual(
-    ofDoubt(pin(2, true, ['k1']), told(1, false)),
-    [2, false],
-    'they doubted the bundle before',
-  );
-  assert.deepEqual(ofDoubt(pin(2, true, ['k1']), told(1, true)), [2, true]);
-  assert.deepEqual(ofDoubt(pin(1, true), told(2, false)), [1, true], 'after a reset that was not verified');
   for (const [base, mine, other, both] of [
     [undefined, true, false, true],
     [undefined, false, true, true],
