@@ -43,18 +43,15 @@ export async function scene(names = ['alice', 'bob', 'carol'], keyMode = 'server
   return all;
 }
 
-/** Sends, and waits until every open client holds it. */
+/** Sends on what everybody else did so far, and waits until every open client holds it. */
 export async function say({ id, chat, clients }, client, body) {
+  const held = (each) => each.getSnapshot().open[id]?.items ?? [];
+  const isThere = (each) => held(each).at(-1)?.seq === chat.items.length;
   await client.acceptServerMade(id);
+  await until(() => isThere(client), `${client.device} holds what was before ${body}`);
   await client.send(id, { body }, 'Ed25519');
-  const there = (each) => {
-    const items = each.getSnapshot().open[id]?.items ?? [];
-    return (
-      items.some((item) => item.payload?.body === body && item.seq !== null) &&
-      items.at(-1).seq === chat.items.length
-    );
-  };
-  await until(() => clients.every(there), `everyone holds ${body}`);
+  const isSaid = (each) => held(each).some((item) => item.payload?.body === body && item.seq !== null);
+  await until(() => clients.every((each) => isSaid(each) && isThere(each)), `everyone holds ${body}`);
 }
 
 /** A reader on a clean device, with the chat open and loaded whole. */
