@@ -9,7 +9,8 @@ import { unjudged } from './crypto/index.js';
  * @typedef {import('./crypto/state.js').Contents} Contents
  * @typedef {import('./crypto/state.js').StatePin} StatePin
  * @typedef {import('./crypto/state.js').StateChat} StateChat
- * @typedef {StatePin & {linked: string[]}} LocalPin  `linked`: hashes that continuity or the user's yes ties to it
+ * @typedef {import('./pins.js').Pin} Pin
+ * @typedef {Omit<Pin, 'username'>} LocalPin
  * @typedef {{pins: Map<string, LocalPin>, chats: Map<string, StateChat>}} Local  what this installation remembers
  * @typedef {{chat: string, name: 'history_fork'|'mode_changed'}} Clash
  */
@@ -48,19 +49,40 @@ const same = (/** @type {unknown} */ a, /** @type {unknown} */ b) => JSON.string
 
 /**
  * A later pin counts only where it is tied to the earlier one: a device that met a person after a reset does not
- * vouch for it against one that knew them before.
+ * vouch for it against one that knew them before. The mark stays along continuity, and the one that changed since
+ * both agreed counts.
  * @param {LocalPin} mine @param {StatePin} other @param {StatePin|undefined} base @returns {StatePin}
  */
 export function mergePins(mine, other, base) {
-  if (mine.keys === other.keys) {
-    const marked = mine.verified !== (base?.verified ?? false); // here, since both began
-    return { ...mine, verified: marked ? mine.verified : other.verified };
+  if (!isTied(mine, other)) {
+    if (mine.version === other.version) return mine.verified ? mine : other;
+    return mine.version < other.version ? mine : other;
   }
-  if (mine.version === other.version) return mine.verified ? mine : other;
-  // Pins move by themselves to whatever continuity gives, so what is later and linked is known here already.
-  const later = mine.version > other.version;
-  const linked = mine.linked.includes(other.keys);
-  return later === linked ? mine : other;
+  const { version, keys } = mine.version < other.version ? other : mine;
+  const before = marked(mine, base);
+  return { version, keys, verified: mine.verified === before ? marked(mine, other) : mine.verified };
+}
+
+/** Pins move by themselves to whatever continuity gives, so what is tied to one is known here already.
+ * @param {LocalPin} mine @param {{keys: string}} other */
+const isTied = (mine, { keys }) => mine.keys === keys || mine.linked.includes(keys);
+
+/** Does it say that those whom `mine` is of were compared? @param {LocalPin} mine @param {StatePin|undefined} pin */
+const marked = (mine, pin) =>
+  pin !== undefined && isTied(mine, pin) && pin.version >= (mine.since ?? 0) && pin.verified;
+
+/**
+ * The pin of this installation, with what another one stored.
+ * @param {string} username @param {Pin|undefined} mine @param {StatePin} other @param {StatePin|undefined} base
+ * @returns {Pin|null} null: it stays as it is
+ */
+export function laidPin(username, mine, other, base) {
+  if (!mine) return { username, ...other, linked: [other.keys] };
+  const { version, keys, verified } = mergePins(mine, other, base);
+  if (keys === mine.keys && verified === mine.verified) return null;
+  return isTied(mine, { keys })
+    ? { ...mine, version, keys, verified }
+    : { username, version, keys, verified, linked: [keys] };
 }
 
 /** @param {StateChat} mine @param {StateChat} other @returns {{merged: StateChat, names: Clash['name'][]}} */

@@ -11,9 +11,10 @@ import { ChatSecError } from './errors.js';
 import { createTurns } from './turns.js';
 
 /**
- * @typedef {{username: string, version: number, keys: string, linked: string[], verified: boolean}} Pin
+ * @typedef {{username: string, version: number, keys: string, linked: string[], verified: boolean, since?: number}} Pin
  *   `keys` is the bundle hash kh; `linked` all hashes that were ever linked to a pin of theirs; `verified`: the user
- *   compared safety numbers with them, and stays so along continuity
+ *   compared safety numbers with them, and stays so along continuity; `since`: the version after a reset that the user
+ *   accepted, from which continuity leads to here
  * @typedef {{version: number, hash: string, alg: string, kid: string, spki: Uint8Array}} Candidate a signing key of a bundle
  * @typedef {Object} Person
  * @property {string} username
@@ -96,7 +97,7 @@ function movedPin(username, current, trust, pin) {
   ];
   const moves = current && trust.get(current.hash) === 'linked' && current.version >= (pin?.version ?? 0);
   const verified = pin?.verified ?? false;
-  if (moves) return { username, version: current.version, keys: current.hash, linked, verified };
+  if (moves) return { ...pin, username, version: current.version, keys: current.hash, linked, verified };
   return pin && { ...pin, linked, verified };
 }
 
@@ -112,15 +113,12 @@ function warningsOf({ steps, current }, trust, pin) {
 
 /** The pin that the user's yes makes of the current keys. @param {Person} person @param {boolean} [verified] by comparing
  * safety numbers @returns {Pin} */
-export function acceptedPin({ username, current, pin }, verified = false) {
+export function acceptedPin({ username, current, pin, trust }, verified = false) {
   if (!current) throw new ChatSecError('weak_key', 'the current keys of this person must not be used');
-  return {
-    username,
-    version: current.version,
-    keys: current.hash,
-    linked: [...new Set([...(pin?.linked ?? []), current.hash])],
-    verified,
-  };
+  const { version, hash: keys } = current;
+  const linked = [...new Set([...(pin?.linked ?? []), keys])];
+  const since = trust.get(keys) === 'linked' ? pin?.since : version;
+  return { username, version, keys, linked, verified, ...(since && { since }) };
 }
 
 /**
@@ -216,17 +214,22 @@ export function createPins({ api, store, runner, onChange, onPin, isLost }) {
     },
     /** The user's no: compared, and not the same; or no longer sure. @param {string} username */
     async doubt(username) {
-      await inTurn(username, async () => {
-        const pin = await store.get('pins', username);
-        if (pin?.verified) await write([{ ...pin, verified: false }]);
-      });
-      await again(username);
+      await this.change([username], (_, pin) => (pin?.verified ? { ...pin, verified: false } : null));
     },
-    /** Pins as they are to be from now on: another device of the user moved or marked them. @param {Pin[]} moved */
-    async put(moved) {
-      if (moved.length === 0) return;
-      await write(moved);
-      for (const { username } of moved) await again(username);
+    /**
+     * Pins as they are to be from now on: another device of the user moved or marked them.
+     * @param {string[]} usernames
+     * @param {(username: string, pin: Pin|undefined) => Pin|null} make of what the pin is by then; null: it stays
+     */
+    async change(usernames, make) {
+      const work = async () => {
+        const pins = new Map((await store.list('pins')).map((pin) => [pin.username, pin]));
+        const made = usernames.flatMap((username) => make(username, pins.get(username)) ?? []);
+        if (made.length > 0) await write(made);
+        return made;
+      };
+      const inTheirTurns = usernames.reduceRight((then, username) => () => inTurn(username, then), work);
+      for (const { username } of await inTheirTurns()) await again(username);
     },
     clear() {
       people.clear();

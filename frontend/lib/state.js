@@ -11,7 +11,7 @@ import { withLock } from './api.js';
 import { fit, isCount, openState, sealState, stateNumber, unjudged } from './crypto/index.js';
 import { ChatSecError } from './errors.js';
 import { KEYS_LOCK, RENEWED } from './keyring.js';
-import { mergeMemories, sameMemory } from './merge.js';
+import { laidPin, mergeMemories, sameMemory } from './merge.js';
 
 /**
  * @typedef {import('./crypto/state.js').Contents} Contents
@@ -97,8 +97,8 @@ export function createState({
       const chat = chats.get(id);
       if (chat && seq !== undefined) chats.set(id, { ...chat, log_n, log_hash, epoch, seq, chain });
     }
-    const all = people.map((pin) => [pin.username, { verified: false, ...pin }]);
-    return { pins: new Map(/** @type {any} */ (all)), chats };
+    const others = people.filter(({ username }) => username !== user);
+    return { pins: new Map(others.map((pin) => [pin.username, pin])), chats };
   }
 
   /**
@@ -111,12 +111,11 @@ export function createState({
     for (const [username, { version }] of told.pins) {
       if ((before.pins.get(username)?.version ?? version) < version) await pins.load(username);
     }
+    await pins.change([...told.pins.keys()], (username, pin) =>
+      laidPin(username, pin, /** @type {any} */ (told.pins.get(username)), kept.pins.get(username)),
+    );
     const local = await gather();
     const { contents, clashes } = mergeMemories(local, told, kept);
-    const moved = [...contents.pins].filter(([name, pin]) => isAnother(pin, local.pins.get(name)));
-    await pins.put(
-      moved.map(([name, pin]) => ({ username: name, ...pin, linked: tied(pin, local.pins.get(name)) })),
-    );
     const further = [...contents.chats].filter(([id, chat]) => isFurther(chat, local.chats.get(id)));
     await store.write(further.flatMap(([id, chat]) => recordsOf(id, chat, !local.chats.has(id))));
     for (const { chat, name } of clashes) await warnChat(chat, [name]);
@@ -140,7 +139,9 @@ export function createState({
   /** @param {unknown} stored @returns {Promise<Contents|null>} null: it does not open */
   async function open(stored) {
     try {
-      return await openState({ username: user, state: stored, key: await keyring.stateKey() });
+      const contents = await openState({ username: user, state: stored, key: await keyring.stateKey() });
+      contents.pins.delete(user); // one's own bundle is known from the backup
+      return contents;
     } catch (error) {
       if (!(error instanceof ChatSecError) || error.code === 'keys_unavailable') throw error;
       const own = pins.get(user);
@@ -313,13 +314,6 @@ function numberOf(stored) {
     throw error;
   }
 }
-
-/** @param {import('./crypto/state.js').StatePin} pin @param {import('./merge.js').LocalPin|undefined} local */
-const isAnother = (pin, local) => pin.keys !== local?.keys || pin.verified !== local.verified;
-
-/** What is tied to a pin that comes from elsewhere: what was, if that is the same line.
- * @param {import('./crypto/state.js').StatePin} pin @param {import('./merge.js').LocalPin|undefined} local */
-const tied = ({ keys }, local) => (local?.linked.includes(keys) ? local.linked : [keys]);
 
 /** @param {import('./crypto/state.js').StateChat} chat @param {import('./crypto/state.js').StateChat|undefined} local */
 const isFurther = (chat, local) => !local || chat.seq > local.seq || chat.log_n > local.log_n;

@@ -58,7 +58,7 @@ export function createVerification({ pins, keyring, state, runner, me }) {
       try {
         await state.flush();
       } catch (error) {
-        if (before) await pins.put([before]); // what is not stored was not said
+        if (before) await pins.change([username], () => before); // what is not stored was not said
         throw error;
       }
     },

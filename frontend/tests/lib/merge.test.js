@@ -57,22 +57,30 @@ test('then chats, then pins that nobody verified; a verified pin never goes', ()
 // ---- two memories made one ----
 
 test('of two pins the later linked one; the mark is of its bundle', () => {
-  const pin = (version, verified, linked = []) => ({
+  const pin = (version, verified, linked = [], since = undefined) => ({
     version,
     keys: `k${version}`,
     verified,
     linked: [`k${version}`, ...linked],
+    since,
   });
   const told = (version, verified) => ({ version, keys: `k${version}`, verified });
   const of = (mine, other, base) => {
     const { version, verified } = mergePins(mine, other, base);
     return [version, verified];
   };
-  assert.deepEqual(of(pin(2, false, ['k1']), told(1, true)), [2, false], 'mine is later and linked');
+  assert.deepEqual(of(pin(2, false, ['k1']), told(1, true)), [2, true], 'mine is later and linked');
+  const base = told(1, true);
+  assert.deepEqual(of(pin(2, false, ['k1']), base, base), [2, false], 'and doubted here');
+  assert.deepEqual(of(pin(2, true, ['k1']), told(1, false), base), [2, false], 'doubted there');
+  const accepted = pin(2, false, ['k1'], 2);
+  assert.deepEqual(of(accepted, base, base), [2, false], 'no mark comes over a reset');
+  assert.deepEqual(of(accepted, told(2, true), base), [2, true], 'compared again there');
+  assert.deepEqual(of(pin(2, true, ['k1'], 2), base, base), [2, true], 'compared again here');
   assert.deepEqual(of(pin(2, false), told(1, true)), [1, true], 'mine was met after a reset that they saw');
   assert.deepEqual(of(pin(1, true), told(2, false)), [1, true], 'theirs was: they do not vouch for it');
   assert.deepEqual(of(pin(1, false, ['k2']), told(2, true)), [2, true], 'theirs is later and linked');
-  for (const [base, mine, other, both] of [
+  for (const [began, mine, other, both] of [
     [undefined, true, false, true],
     [undefined, false, true, true],
     [told(1, false), true, false, true],
@@ -81,7 +89,11 @@ test('of two pins the later linked one; the mark is of its bundle', () => {
     [told(1, true), true, false, false],
     [told(1, true), true, true, true],
   ]) {
-    assert.deepEqual(of(pin(1, mine), told(1, other), base), [1, both], JSON.stringify([base, mine, other]));
+    assert.deepEqual(
+      of(pin(1, mine), told(1, other), began),
+      [1, both],
+      JSON.stringify([began, mine, other]),
+    );
   }
   const [mine, other] = [pin(1, false), { version: 1, keys: 'another', verified: true }];
   assert.equal(mergePins(mine, other, undefined).keys, 'another', 'two bundles in one place');

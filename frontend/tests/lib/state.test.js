@@ -46,6 +46,7 @@ test('a yes is stored before it counts, and a clean browser knows it', { timeout
   const { pins, chats } = await stored(server, people.get('alice'));
   assert.equal(pins.get('bob')?.verified, true);
   assert.equal(pins.get('bob')?.keys, people.get('bob').hash);
+  assert.deepEqual([...pins.keys()], ['bob'], 'pins are of others');
   assert.equal(chats.get(chat)?.mode, 'server');
   await until(async () => (await stored(server, people.get('alice'))).chats.get(chat)?.seq === 2, 'position');
   assert.equal(alice.getSnapshot().people.bob.verified, true);
