@@ -1,6 +1,6 @@
 'use client';
 /** The chat's name in the members dialog, and for an owner the form that changes it. */
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { Button } from '../ui/button.js';
 import { Field } from '../ui/field.js';
 import styles from './chat-details.module.css';
@@ -11,11 +11,13 @@ import styles from './chat-details.module.css';
  */
 export function ChatName({ chat, mayRename, busy, onRename }) {
   const [name, setName] = useState(/** @type {string|null} */ (null));
-  /** The form was here: the focus goes back to what opened it. */
+  /** The form was here: the focus goes back to what opened it, unless the user has gone on meanwhile. */
   const [back, setBack] = useState(false);
+  const form = useRef(/** @type {HTMLFormElement|null} */ (null));
   const close = () => {
+    const { activeElement: now } = document;
     setName(null);
-    setBack(true);
+    setBack(form.current?.contains(now) === true || now?.matches('button, input') !== true);
   };
   if (name === null) {
     return (
@@ -32,6 +34,7 @@ export function ChatName({ chat, mayRename, busy, onRename }) {
   const wanted = name.trim();
   return (
     <form
+      ref={form}
       className={styles.rename}
       onSubmit={async (event) => {
         event.preventDefault();
