@@ -135,6 +135,23 @@ test('a key that is not there, or not mine, is a fact, and nothing is opened', a
   }
 });
 
+test('what nobody is known to have signed is not opened, though it would open', async () => {
+  const payload = { type: 'text', body: 'x' };
+  const { header, hash, ...unsigned } = await say(payload, { personOf: () => undefined });
+  assert.ok(header && hash);
+  assert.deepEqual(
+    [unsigned.candidates, unsigned.signed, unsigned.key, unsigned.opened, unsigned.payload],
+    [[], false, null, null, null],
+  );
+  const { item } = await say(payload);
+  const signature = crypto.encodeB64u(new Uint8Array(64));
+  const forged = await examine({ ...item, signature }, ZERO, material());
+  assert.deepEqual(
+    [forged.candidates.length, forged.signed, forged.opened, forged.payload],
+    [1, false, null, null],
+  );
+});
+
 test('an event with its entry and its share, and whether they are signed', async () => {
   const read = async (item, more) => {
     const facts = await examine(item, ZERO, material(more));

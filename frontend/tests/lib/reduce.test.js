@@ -181,6 +181,12 @@ test('the chain: what a delivery says comes before it must be what came before i
   );
 });
 
+test('where the server makes the keys there is no log to have seen', () => {
+  const named = message(2, 'bob', { header: { log: 'an entry' } });
+  assert.deepEqual([...after(named).warnings], ['history_fork']);
+  assert.deepEqual([...after(message(2, 'bob')).warnings], []);
+});
+
 test('a seen beyond what is held is judged when its item is here', () => {
   const ahead = (hash) => message(2, 'bob', { header: { seen: { seq: 3, hash } } });
   const honest = after(ahead(chainAt(3)), message(3, 'alice'));

@@ -139,6 +139,21 @@ for (const [what, lie] of Object.entries({
   });
 }
 
+test('a state that is lost hides the marks that this browser kept, too', { timeout: 60_000 }, async () => {
+  const { server, alice, close } = await friends();
+  assert.equal(alice.getSnapshot().people.bob.verified, true);
+  alice.close();
+  server.lies.state = () => null;
+  const resumed = clientOf(server, 'alice', { store: alice.store });
+  assert.equal(await resumed.restore(), true);
+  await until(() => names(resumed).includes('server_rollback'), 'told');
+  await resumed.openChat(resumed.getSnapshot().chats[0].id);
+  assert.equal((await pinsOf(resumed)).bob.verified, true);
+  assert.equal(resumed.getSnapshot().people.bob.verified, false);
+  resumed.close();
+  close();
+});
+
 test('a clean browser catches what only the one before could', { timeout: 60_000 }, async (t) => {
   await t.test('a chat rolled back', async () => {
     const { server, people, alice, chat, close } = await friends();
