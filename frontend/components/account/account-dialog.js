@@ -50,17 +50,28 @@ function List({ username, stored, onChoose }) {
 export function AccountDialog({ start = null, onClose }) {
   const { user, account } = useSession();
   const [view, setView] = useState(start);
+  const [firm, setFirm] = useState(false); // a code is shown that nobody sees again
   if (!user) return null;
   const { username } = user;
   const title = ENTRIES.find((entry) => entry.view === (view === 'compromised' ? 'password' : view))?.title;
   return (
-    <Dialog title={title ?? 'Account'} onClose={onClose} onBack={view ? () => setView(null) : undefined}>
+    <Dialog
+      title={title ?? 'Account'}
+      onClose={onClose}
+      onBack={view && !firm ? () => setView(null) : undefined}
+      firm={firm}
+    >
       {view === null ? <List username={username} stored={account.recovery} onChoose={setView} /> : null}
       {view === 'recovery' ? (
         <RecoveryCode username={username} stored={account.recovery} onClose={onClose} />
       ) : null}
       {view === 'password' || view === 'compromised' ? (
-        <ChangePassword username={username} urgent={view === 'compromised'} onClose={onClose} />
+        <ChangePassword
+          username={username}
+          urgent={view === 'compromised'}
+          onCode={() => setFirm(true)}
+          onClose={onClose}
+        />
       ) : null}
       {view === 'sessions' ? <Sessions /> : null}
       {view === 'delete' ? <DeleteAccount username={username} /> : null}

@@ -34,8 +34,9 @@ function Changed({ username, code, onClose }) {
   );
 }
 
-/** @param {{username: string, urgent: boolean, onClose: () => void}} props  urgent: begin with "someone may know" */
-export function ChangePassword({ username, urgent, onClose }) {
+/** @param {{username: string, urgent: boolean, onCode: () => void, onClose: () => void}} props  urgent: begin with "someone may
+ * know"; onCode: a new recovery code is shown */
+export function ChangePassword({ username, urgent, onCode, onClose }) {
   const { changePassword } = useSecurityActions();
   const { busy, problem, run } = useAction();
   const [password, setPassword] = useState('');
@@ -55,7 +56,9 @@ export function ChangePassword({ username, urgent, onClose }) {
       setRefused(weak);
       if (weak) return;
       const given = { password, newPassword, compromised };
-      setChanged(await changePassword(given, { onProgress: setProgress }));
+      const result = await changePassword(given, { onProgress: setProgress });
+      if (result.recoveryCode) onCode();
+      setChanged(result);
     });
   }
 

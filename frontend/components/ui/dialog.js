@@ -8,10 +8,11 @@ import styles from './dialog.module.css';
 
 /**
  * Mount it to open it; the parent unmounts it in `onClose`.
- * @param {{title: string, onClose: () => void, onBack?: () => void, size?: 'normal'|'large', children: React.ReactNode}} props
- *   onBack: there is a step before this one
+ * @param {{title: string, onClose: () => void, onBack?: () => void, size?: 'normal'|'large', firm?: boolean,
+ *   children: React.ReactNode}} props  onBack: there is a step before this one; firm: only its buttons close it, it shows
+ *   what is shown once
  */
-export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
+export function Dialog({ title, onClose, onBack, size = 'normal', firm = false, children }) {
   const id = useId();
   const ref = useRef(/** @type {HTMLDialogElement|null} */ (null));
   const heading = useRef(/** @type {HTMLHeadingElement|null} */ (null));
@@ -33,14 +34,14 @@ export function Dialog({ title, onClose, onBack, size = 'normal', children }) {
         // React hands these two on to the dialog around this one, too.
         if (event.target !== ref.current) return;
         event.preventDefault();
-        onClose();
+        if (!firm) onClose();
       }}
       onClose={(event) => {
         // Closed by the browser, which need not ask first.
         if (event.target === ref.current && !ref.current.open) onClose();
       }}
       onClick={(event) => {
-        if (event.target === ref.current) onClose();
+        if (event.target === ref.current && !firm) onClose();
       }}
     >
       <div className={styles.inside}>
